@@ -1,0 +1,1 @@
+"""Metric definitions and the registry that holds their series."""

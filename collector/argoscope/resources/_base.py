@@ -1,0 +1,152 @@
+"""What every kind's file is made of: object metadata, the sink, the deriver, the resource."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+
+from argoscope.metrics.model import Labels, Metric
+from argoscope.resources.world import World
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+Contribution = tuple[Metric, Labels, float]
+
+
+class OwnerReference(msgspec.Struct, gc=False, frozen=True):
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool = False
+
+
+class ObjectMeta(msgspec.Struct, gc=False, rename="camel"):
+    """The fields of ``metadata`` that derivations read (Kubernetes ObjectMeta)."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    generation: int = 0
+    generate_name: str | None = None
+    creation_timestamp: str | None = None
+    deletion_timestamp: str | None = None
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    owner_references: list[OwnerReference] | None = None
+
+
+class Sink(Protocol):
+    """Where derivations put what they found out; the registry is one.
+
+    Label values are positional, in the order of ``metric.labels``.
+    """
+
+    def declare(self, metric: Metric, labels: Labels) -> None:
+        """Expose a counter or histogram at 0 if it does not exist yet."""
+
+    def count(
+        self, metric: Metric, labels: Labels, amount: float = 1.0, *, exemplar: str = ""
+    ) -> None:
+        """Add to a counter."""
+
+    def observe(self, metric: Metric, labels: Labels, value: float, *, exemplar: str = "") -> None:
+        """Put one sample, in the metric's unit, into a histogram."""
+
+    def own(self, owner: str, gauges: Sequence[Contribution]) -> None:
+        """Replace all gauge contributions of ``owner`` (a uid); an empty sequence withdraws them.
+
+        A gauge series is the combination (``metric.combine``) of its owners' contributions and
+        vanishes with the last of them.
+        """
+
+    def problem(self, kind: str, reason: str, detail: str) -> None:
+        """Count an object or field that was skipped; ``detail`` names object and field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How an object came: when (Unix seconds), how large (bytes of JSON), in which situation.
+
+    ``baseline`` is True for objects of the very first list of a daemon that has no ledger: what
+    had ended before is history and is not counted. It is False for everything that is watched,
+    for every later list, and for all input of ``inspect``.
+    """
+
+    at: float
+    size: int = 0
+    baseline: bool = False
+
+
+class Deriver(Protocol[T_contra]):
+    """Keeps compact records of one kind's live objects and turns changes into measurements.
+
+    Deltas may be duplicated, may skip states, and objects may vanish unseen; the pipeline has
+    already dropped those that are older than what was seen (resourceVersion).
+    """
+
+    def upsert(self, obj: T_contra, seen: Seen) -> None:
+        """Take an object that was added, modified or listed."""
+
+    def delete(self, uid: str, obj: T_contra | None, seen: Seen) -> None:
+        """Take a deletion; ``obj`` is the last state, or None when the object was gone at a relist
+        (a tombstone), in which case the end of its life was not seen."""
+
+    def tick(self, now: float) -> None:
+        """Time has passed: called about once a second, and after the first sync."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What derivations can be configured with."""
+
+    pipeline_labels: tuple[str, ...] = ()
+    """Workflow labels or annotations whose first present value names the pipeline."""
+    workflow_labels: tuple[str, ...] = ()
+    """Workflow labels that are copied to the info metric as ``label_<name>``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector:
+    """A server-side selection: one list and watch each."""
+
+    label: str = ""
+    field: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource(Generic[T]):
+    """A watched kind."""
+
+    name: str
+    """Stable lower-case name, the value of the ``resource`` label."""
+    group: str
+    version: str
+    plural: str
+    kind: str
+    object_type: type[T]
+    metrics: tuple[Metric, ...]
+    derive: Callable[[World, Sink, Options], Deriver[T]]
+    selectors: tuple[Selector, ...] = (Selector(),)
+    namespaced: bool = True
+    optional: bool = False
+    """Missing permission or a missing kind does not keep the daemon from being ready."""
+    order: int = 50
+    """Kinds with a lower number are listed first."""
+    decode: Callable[[bytes | msgspec.Raw], T] | None = None
+    """Own decoder, for kinds that can save a part of a malformed object. Raises
+    msgspec.MsgspecError. By default ``object_type`` is decoded strictly."""
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def path(self) -> str:
+        """API path of the whole collection, without a namespace."""
+        root = f"/apis/{self.group}" if self.group else "/api"
+        return f"{root}/{self.version}/{self.plural}"
+
+
+AnyResource = Resource[Any]

@@ -1,0 +1,67 @@
+"""What one kind's derivation may know of another's.
+
+Streams of different kinds are not ordered among each other: every join here must give the same
+result whichever side comes first. Each table is written by one kind only.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+Key = tuple[str, str]
+
+
+class Run(msgspec.Struct, gc=False):
+    """A Workflow as other kinds see it; written by workflow.py. Times: Unix seconds, 0 for none."""
+
+    namespace: str
+    name: str
+    uid: str
+    pipeline: str
+    cron: str = ""
+    """CronWorkflow that made it (label workflows.argoproj.io/cron-workflow)."""
+    scheduled: float = 0.0
+    """Annotation workflows.argoproj.io/scheduled-time."""
+    phase: str = ""
+    created: float = 0.0
+    started: float = 0.0
+    finished: float = 0.0
+    shutdown: str = ""
+    """spec.shutdown: Stop, Terminate or empty."""
+    by_user: bool = False
+    """Somebody stopped it by hand (label workflows.argoproj.io/action)."""
+    entrypoint: str = ""
+    gone: bool = False
+    """The object was deleted."""
+
+
+class PodEnd(msgspec.Struct, gc=False, frozen=True):
+    """How the latest pod of a workflow node ended. Written by pod.py."""
+
+    finished: float
+    """Last finish among its containers; 0 when no container ran."""
+    cause: str = ""
+    """Failure cause that only the pod knows (oom, evicted, preempted, node_lost, image, ...)."""
+
+
+class World:
+    def __init__(self) -> None:
+        self.runs: dict[Key, Run] = {}
+        """(namespace, workflow name) -> run; written by workflow.py, dropped when deleted."""
+        self.pod_ends: dict[Key, dict[str, PodEnd]] = {}
+        """(namespace, workflow name) -> node id -> end of its latest pod."""
+        self.cron_policies: dict[Key, str] = {}
+        """(namespace, cron) -> concurrencyPolicy; written by cron_workflow.py."""
+        self.rollout_aborts: dict[str, str] = {}
+        """AnalysisRun owner: rollout uid -> cause of its latest failed analysis."""
+        self.node_pools: dict[str, tuple[str, str, str, bool]] = {}
+        """Kubernetes node -> (zone, instance type, pool, spot); written by node.py."""
+        self._run_listeners: list[Callable[[Run], None]] = []
+
+    def on_run(self, listener: Callable[[Run], None]) -> None:
+        """Call ``listener`` when a run is first known, changes phase or times, or is deleted."""
+        self._run_listeners.append(listener)
+
+    def run_changed(self, run: Run) -> None:
+        for listener in self._run_listeners:
+            listener(run)
