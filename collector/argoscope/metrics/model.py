@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isfinite
 
-from argoscope.metrics.naming import prometheus_name
+from argoscope.metrics.naming import prometheus_name, prometheus_unit
 
 RESERVED_LABELS = frozenset({"job", "instance", "le", "quantile"})
 _LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -83,6 +84,7 @@ class Metric:
         if problems:
             raise ValueError(f"metric {self.name!r}: {'; '.join(problems)}")
         object.__setattr__(self, "_prometheus", prometheus_name(self))
+        object.__setattr__(self, "_unit", prometheus_unit(self))
 
     def _problems(self) -> Iterator[str]:
         if not _NAME.match(self.name):
@@ -96,13 +98,24 @@ class Metric:
             yield "buckets belong to histograms, and each histogram needs them"
         if list(self.buckets) != sorted(set(self.buckets)):
             yield "buckets must ascend"
-        if self.age and self.instrument is not Instrument.GAUGE:
-            yield "only a gauge can be an age"
+        if self.age and (self.instrument is not Instrument.GAUGE or self.unit != "s"):
+            yield "only a gauge in seconds can be an age"
+        if self.age and self.combine is Combine.SUM:
+            yield "times are not added: an age combines by min (the oldest) or max"
+        if not all(map(isfinite, self.buckets)):
+            yield "infinity is every histogram's last bucket and is not named"
+        if self.budget < 1:
+            yield "the series budget must be at least 1"
 
     @property
     def prometheus(self) -> str:
         """Name of the family in the Prometheus exposition, ``_total`` included for counters."""
         return self._prometheus  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def prometheus_unit(self) -> str:
+        """Word for the unit at the end of ``prometheus``: seconds, bytes, ratio; often empty."""
+        return self._unit  # type: ignore[attr-defined,no-any-return]
 
     @property
     def label_names(self) -> tuple[str, ...]:

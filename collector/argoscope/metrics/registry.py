@@ -10,101 +10,275 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from argoscope.metrics.model import Combine, Instrument, Labels, Metric
+import msgspec
+
+from argoscope.metrics.internal import DECODE_ERRORS, INTERNAL, SERIES, SERIES_FOLDED
+from argoscope.metrics.model import Instrument, Labels, Metric
+from argoscope.metrics.series import AnyFamily, Counter, Family, Gauge, Histogram, S, Shard
+from argoscope.metrics.text import Exemplar
 
 Contribution = tuple[Metric, Labels, float]
 
+_NO_EXEMPLARS: dict[int, Exemplar] = {}
+_POOLED_STRINGS = 50_000
 
-class Histogram:
-    __slots__ = ("counts", "total")
 
-    def __init__(self, buckets: int) -> None:
-        self.counts = [0] * (buckets + 1)
-        self.total = 0.0
+class _Holding(msgspec.Struct, gc=False, eq=False):
+    """A set of contributions, shared by all owners that contribute exactly the same.
+
+    Most pods of a pipeline are in the same few states, so 50,000 owners need a few thousand of
+    these. It names the series and not their labels: what was folded is withdrawn from where it was
+    folded to.
+    """
+
+    key: "_Key"
+    owners: int = 0
+
+
+_Key = tuple[tuple[Gauge, ...], tuple[float, ...]]  # untracked by the collector, as all in it is
 
 
 class Registry:
-    """All series of one process. Not thread-safe: one event loop owns it."""
+    """All series of one process. Not thread-safe: one event loop owns it.
 
-    def __init__(self, metrics: Iterable[Metric], *, now: Callable[[], float] = time.time) -> None:
-        self.metrics = {metric.prometheus: metric for metric in metrics}
-        self._now = now
-        self._scalars: dict[Metric, dict[Labels, float]] = {}
-        self._histograms: dict[Metric, dict[Labels, Histogram]] = {}
-        self._owned: dict[str, tuple[Contribution, ...]] = {}
-        self._owners: dict[tuple[Metric, Labels], dict[str, float]] = {}
+    ``metrics`` are joined by the daemon's own (metrics/internal.py). ``on_problem`` is told the
+    kind, reason and detail of each problem. Raises ValueError for two metrics of one name. The
+    ``Sink`` methods raise ValueError for a metric that is not in the catalogue or of another
+    instrument, a wrong number of labels, and a value that is no number (or, for a counter, less
+    than 0): all of these are bugs.
+    """
+
+    def __init__(
+        self,
+        metrics: Iterable[Metric],
+        *,
+        now: Callable[[], float] = time.time,
+        on_problem: Callable[[str, str, str], None] | None = None,
+    ) -> None:
+        self.metrics: dict[str, Metric] = {}
+        self.now = now
         self.problems: dict[tuple[str, str], int] = {}
+        self.families: list[AnyFamily] = []
+        """In catalogue order; their published state is what exporters read."""
+        self._on_problem = on_problem
+        self._counters: dict[Metric, Family[Counter]] = {}
+        self._gauges: dict[Metric, Family[Gauge]] = {}
+        self._histograms: dict[Metric, Family[Histogram]] = {}
+        self._owned: dict[str, _Holding] = {}
+        self._holdings: dict[_Key, _Holding] = {}
+        self._strings: dict[str, str] = {}
+        for metric in (*metrics, *INTERNAL):
+            known = self.metrics.setdefault(metric.prometheus, metric)
+            if known is not metric:
+                raise ValueError(f"two metrics are named {metric.prometheus}")
+            self._add_family(metric)
 
-    def _check(self, metric: Metric, labels: Labels) -> None:
-        if self.metrics.get(metric.prometheus) is not metric:
-            raise ValueError(f"{metric.name} is not in this registry's catalogue")
-        if len(labels) != len(metric.labels):
-            raise ValueError(f"{metric.name} has labels {metric.label_names}, got {labels}")
+    def _add_family(self, metric: Metric) -> None:
+        if metric in self._counters or metric in self._gauges or metric in self._histograms:
+            return
+        family: AnyFamily
+        if metric.instrument is Instrument.COUNTER:
+            family = self._counters[metric] = Family(metric, _counter)
+        elif metric.instrument is Instrument.GAUGE:
+            family = self._gauges[metric] = Family(metric, _gauge)
+        else:
+            family = self._histograms[metric] = Family(metric, _histogram(len(metric.buckets) + 1))
+        self.families.append(family)
 
     def declare(self, metric: Metric, labels: Labels) -> None:
-        self._check(metric, labels)
+        """Expose a counter or histogram at 0 if it does not exist yet."""
         if metric.instrument is Instrument.HISTOGRAM:
-            self._histograms.setdefault(metric, {}).setdefault(
-                labels, Histogram(len(metric.buckets))
-            )
+            family = self._family(self._histograms, metric)
+            if labels not in family.series:
+                self._create(family, labels)
         else:
-            self._scalars.setdefault(metric, {}).setdefault(labels, 0.0)
+            counters = self._family(self._counters, metric)
+            if labels not in counters.series:
+                self._create(counters, labels)
 
     def count(
         self, metric: Metric, labels: Labels, amount: float = 1.0, *, exemplar: str = ""
     ) -> None:
-        self.declare(metric, labels)
-        self._scalars[metric][labels] += amount
+        """Add to a counter."""
+        if not amount >= 0.0:
+            raise ValueError(f"{metric.name} cannot grow by {amount}")
+        family = self._family(self._counters, metric)
+        series = family.series.get(labels) or self._create(family, labels)
+        series.value += amount
+        if exemplar:
+            series.exemplar = (exemplar, float(amount), self.now())
+        family.changed[series] = None
 
     def observe(self, metric: Metric, labels: Labels, value: float, *, exemplar: str = "") -> None:
-        self.declare(metric, labels)
-        histogram = self._histograms[metric][labels]
-        histogram.counts[bisect_left(metric.buckets, value)] += 1
-        histogram.total += value
+        """Put one sample, in the metric's unit, into a histogram."""
+        if value != value:
+            raise ValueError(f"{metric.name} cannot observe {value}")
+        family = self._family(self._histograms, metric)
+        series = family.series.get(labels) or self._create(family, labels)
+        bucket = bisect_left(metric.buckets, value)
+        series.counts[bucket] += 1
+        series.total += value
+        if exemplar:
+            series.exemplars = {
+                **series.exemplars,
+                bucket: (exemplar, float(value), self.now()),
+            }
+        family.changed[series] = None
 
     def own(self, owner: str, gauges: Sequence[Contribution]) -> None:
-        for metric, labels, _ in self._owned.pop(owner, ()):
-            owners = self._owners[metric, labels]
-            owners.pop(owner, None)
-            if not owners:
-                del self._owners[metric, labels]
+        """Replace all gauge contributions of ``owner``; an empty sequence withdraws them.
+
+        Several contributions to one series combine, whether they are of one owner or of several.
+        """
+        before = self._owned.get(owner)
+        if not gauges:
+            if before is not None:
+                del self._owned[owner]
+                self._release(before)
+            return
+        key = self._resolve(gauges)
+        holding = self._holdings.get(key)
+        if holding is None:
+            holding = self._holdings[key] = _Holding(key)
+        elif holding is before:
+            return
+        holding.owners += 1
+        for gauge, value in zip(*holding.key, strict=True):
+            gauge.add(value)
+        self._owned[owner] = holding
+        if before is not None:
+            self._release(before)
+
+    def _resolve(self, gauges: Sequence[Contribution]) -> _Key:
+        series = []
         for metric, labels, value in gauges:
-            self._check(metric, labels)
-            self._owners.setdefault((metric, labels), {})[owner] = value
-        if gauges:
-            self._owned[owner] = tuple(gauges)
+            if value != value:
+                raise ValueError(f"{metric.name} cannot be {value}")
+            family = self._family(self._gauges, metric)
+            series.append(family.series.get(labels) or self._create(family, labels))
+        return tuple(series), tuple([value for _, _, value in gauges])
+
+    def _release(self, holding: _Holding) -> None:
+        for gauge, value in zip(*holding.key, strict=True):
+            gauge.remove(value)
+        holding.owners -= 1
+        if not holding.owners:
+            del self._holdings[holding.key]
 
     def problem(self, kind: str, reason: str, detail: str) -> None:
+        """Count an object or field that was skipped; ``detail`` names object and field."""
         self.problems[kind, reason] = self.problems.get((kind, reason), 0) + 1
+        self.count(DECODE_ERRORS, (kind, reason))
+        if self._on_problem is not None:
+            self._on_problem(kind, reason, detail)
 
     def publish(self) -> None:
         """Make what was counted visible to scrapes and exports."""
+        self._publish_changed()
+        while self._count_series():
+            self._publish_changed()
+
+    def _publish_changed(self) -> None:
+        for counters in self._counters.values():
+            for counter in counters.changed:
+                counter.publish(counters.lines)
+            counters.changed.clear()
+        for histograms in self._histograms.values():
+            for histogram in histograms.changed:
+                histogram.publish(histograms.lines)
+            histograms.changed.clear()
+        for gauges in self._gauges.values():
+            for gauge in gauges.changed:
+                if gauge.owners:
+                    gauge.publish(gauges.lines, gauges.metric)
+                else:
+                    gauges.remove(gauge)
+            gauges.changed.clear()
+
+    def _count_series(self) -> bool:
+        changed = [family for family in self.families if family.counted != len(family.series)]
+        for family in changed:
+            family.counted = len(family.series)
+            name = family.metric.prometheus
+            self.own(f"{SERIES.name}/{name}", [(SERIES, (name,), float(family.counted))])
+        return bool(changed)
 
     def value(self, metric: Metric, labels: Labels) -> float | None:
-        """The value of a counter or gauge series, the count of a histogram's; None if absent."""
+        """The value of a counter or gauge series, the count of a histogram's; None if absent.
+
+        This and the next two read what is counted now, published or not.
+        """
         return dict(self.samples(metric)).get(labels)
 
     def samples(self, metric: Metric) -> Iterator[tuple[Labels, float]]:
         """(labels, value) of each series; of a histogram, how many samples it holds."""
-        if metric.instrument is Instrument.HISTOGRAM:
-            for labels, histogram in self._histograms.get(metric, {}).items():
+        if metric in self._counters:
+            for labels, counter in self._counters[metric].series.items():
+                yield labels, counter.value
+        elif metric in self._histograms:
+            for labels, histogram in self._histograms[metric].series.items():
                 yield labels, float(sum(histogram.counts))
-            return
-        yield from self._scalars.get(metric, {}).items()
-        for (owned, labels), owners in self._owners.items():
-            if owned is not metric:
-                continue
-            combined = _COMBINE[metric.combine](owners.values())
-            yield labels, max(0.0, self._now() - combined) if metric.age else combined
+        elif metric in self._gauges:
+            for labels, gauge in self._gauges[metric].series.items():
+                if gauge.owners:
+                    combined = gauge.combined(metric.combine)
+                    yield labels, max(0.0, self.now() - combined) if metric.age else combined
 
     def sum(self, metric: Metric, labels: Labels) -> float:
         """The sum of a histogram series' samples, in the metric's unit; 0 if absent."""
-        histogram = self._histograms.get(metric, {}).get(labels)
+        family = self._histograms.get(metric)
+        histogram = family.series.get(labels) if family else None
         return histogram.total if histogram else 0.0
 
+    def _family(self, families: dict[Metric, Family[S]], metric: Metric) -> Family[S]:
+        try:
+            return families[metric]
+        except KeyError:
+            wrong = (
+                "is used as another instrument"
+                if self.metrics.get(metric.prometheus) is metric
+                else "is not in this registry's catalogue"
+            )
+            raise ValueError(f"{metric.name} {wrong}") from None
 
-_COMBINE: dict[Combine, Callable[[Iterable[float]], float]] = {
-    Combine.SUM: sum,
-    Combine.MAX: max,
-    Combine.MIN: min,
-}
+    def _create(self, family: Family[S], labels: Labels) -> S:
+        """The series for new labels: a new one, or the folded one when the budget is spent."""
+        metric = family.metric
+        if len(labels) != len(metric.labels):
+            raise ValueError(f"{metric.name} has labels {metric.label_names}, got {labels}")
+        folded = family.fold(labels)
+        if folded != labels:
+            self.count(SERIES_FOLDED, (metric.prometheus,))
+        series = family.series.get(folded)
+        if series is None:
+            series = family.create(tuple(map(self._pooled, folded)), self.now())
+            family.changed[series] = None
+        return series
+
+    def _pooled(self, text: str) -> str:
+        # Each decoded object brings its own copy of the same few names.
+        if len(self._strings) >= _POOLED_STRINGS:
+            self._strings.clear()
+        return self._strings.setdefault(text, text)
+
+
+def _counter(labels: Labels, start: float, shard: Shard, index: int) -> Counter:
+    return Counter(labels=labels, start=start, shard=shard, index=index)
+
+
+def _gauge(labels: Labels, start: float, shard: Shard, index: int) -> Gauge:
+    return Gauge(labels=labels, start=start, shard=shard, index=index)
+
+
+def _histogram(buckets: int) -> Callable[[Labels, float, Shard, int], Histogram]:
+    def make(labels: Labels, start: float, shard: Shard, index: int) -> Histogram:
+        return Histogram(
+            labels=labels,
+            start=start,
+            shard=shard,
+            index=index,
+            counts=[0] * buckets,
+            exemplars=_NO_EXEMPLARS,
+        )
+
+    return make
