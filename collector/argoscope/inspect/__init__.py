@@ -1,0 +1,1 @@
+"""``argoscope inspect``: the daemon's derivation over files."""

@@ -1,0 +1,214 @@
+"""Files to watch events: objects, Lists, JSON or YAML of kubectl, JSON lines, recordings."""
+
+import io
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+import zstandard
+
+MAX_DOCUMENT = 2**31  # bytes: a List of a whole cluster is large, but not larger
+
+Complain = Callable[[str, str, str], None]
+"""(file, kind, reason) of something that can't be read."""
+
+
+class Item(msgspec.Struct, gc=False):
+    """One watch event. ``at`` is the Unix time of a recorded one, 0 where the input has none."""
+
+    type: str
+    kind: str
+    raw: bytes
+    source: str
+    at: float = 0.0
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str = ""
+    object: msgspec.Raw = msgspec.Raw(b"")
+
+
+class _Document(msgspec.Struct, gc=False):
+    """Anything that a file can hold: an object, a List, a watch event or a recorded event."""
+
+    kind: str = ""
+    items: list[msgspec.Raw] | None = None
+    type: str = ""
+    object: msgspec.Raw = msgspec.Raw(b"")
+    t: float = 0.0
+    event: _Event | None = None
+
+
+class _Kind(msgspec.Struct, gc=False):
+    kind: str = ""
+
+
+_decode = msgspec.json.Decoder(_Document).decode
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+_decode_any = msgspec.json.Decoder().decode
+
+
+def read(path: str, complain: Complain) -> Iterator[Item]:
+    """The events in a file, a folder's ``watch-*.jsonl`` files, a ``.tar.zst`` or ``-`` (stdin).
+
+    What can't be read is told to ``complain`` and left out. Raises OSError for a path that can't
+    be opened.
+    """
+    if path == "-":
+        yield from _parse(sys.stdin.buffer.read(), "-", complain)
+        return
+    file = Path(path)
+    if file.is_dir():
+        yield from _read_folder(file, complain)
+    elif file.name.endswith((".tar.zst", ".tar")):
+        yield from _read_archive(file, complain)
+    else:
+        yield from _parse(file.read_bytes(), path, complain)
+
+
+def _read_folder(folder: Path, complain: Complain) -> Iterator[Item]:
+    streams = sorted(folder.glob("watch-*.jsonl"))
+    for file in streams or sorted(p for p in folder.rglob("*") if p.suffix in _SUFFIXES):
+        yield from _parse(file.read_bytes(), str(file), complain)
+
+
+_SUFFIXES = frozenset({".json", ".jsonl", ".yaml", ".yml"})
+
+
+def _read_archive(file: Path, complain: Complain) -> Iterator[Item]:
+    """Streams of a recording; of an archive without any, all JSON and YAML files."""
+    members: list[tuple[str, bytes]] = []
+    with file.open("rb") as packed:
+        plain: Any = packed
+        if file.suffix == ".zst":
+            plain = zstandard.ZstdDecompressor().stream_reader(packed)
+        with tarfile.open(fileobj=plain, mode="r|") as archive:
+            for member in archive:
+                name = Path(member.name)
+                if not member.isfile() or name.suffix not in _SUFFIXES:
+                    continue
+                content = archive.extractfile(member)
+                if content is not None:
+                    members.append((member.name, content.read()))
+    streams = [m for m in members if Path(m[0]).name.startswith("watch-")]
+    for name, data in streams or members:
+        yield from _parse(data, f"{file.name}:{name}", complain)
+
+
+def _parse(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
+    if not data.strip():
+        complain(source, "", "the file is empty")
+        return
+    start = data.lstrip()[:1]
+    if start in (b"{", b"["):
+        yield from _parse_json(data, source, complain)
+    else:
+        yield from _parse_yaml(data, source, complain)
+
+
+def _parse_json(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
+    head, newline, rest = data.partition(b"\n")
+    if newline and rest.strip() and _is_json(head):
+        for number, line in enumerate(io.BytesIO(data), 1):
+            if line.strip():
+                yield from _items(line, f"{source}:{number}", complain)
+    else:
+        yield from _items(data, source, complain)
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        _decode_any(line)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _parse_yaml(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        for document in yaml.load_all(data, Loader=loader):  # noqa: S506 - both loaders are safe
+            if document is not None:
+                yield from _items(msgspec.json.encode(document, enc_hook=str), source, complain)
+    except yaml.YAMLError as error:
+        complain(source, "", f"neither JSON nor YAML: {' '.join(str(error).split())[:200]}")
+
+
+def _items(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
+    if data.lstrip()[:1] == b"[":
+        yield from _each(msgspec.json.decode(data, type=list[msgspec.Raw]), "", source)
+        return
+    try:
+        document = _decode(data)
+    except msgspec.DecodeError as error:
+        yield from _salvage(data, source, complain, error)
+        return
+    if document.event is not None:
+        yield from _event(document.event, source, document.t)
+    elif document.type and bytes(document.object):
+        yield from _event(_Event(type=document.type, object=document.object), source, 0.0)
+    elif document.items is not None and (not document.kind or document.kind.endswith("List")):
+        yield from _each(document.items, document.kind.removesuffix("List"), source)
+    else:
+        yield Item("ADDED", document.kind or guess_kind(data), data, source)
+
+
+def _salvage(
+    data: bytes, source: str, complain: Complain, error: msgspec.DecodeError
+) -> Iterator[Item]:
+    """An object of another shape can have a field ``type`` or ``items`` of its own."""
+    try:
+        kind = _decode_kind(data).kind
+    except msgspec.DecodeError:
+        complain(source, "", f"not JSON: {error}")
+        return
+    yield Item("ADDED", kind or guess_kind(data), data, source)
+
+
+def _event(event: _Event, source: str, at: float) -> Iterator[Item]:
+    raw = bytes(event.object)
+    if event.type in ("ADDED", "MODIFIED", "DELETED"):
+        yield Item(event.type, _decode_kind(raw).kind or guess_kind(raw), raw, source, at)
+
+
+def _each(items: list[msgspec.Raw], kind: str, source: str) -> Iterator[Item]:
+    for index, raw in enumerate(items):
+        data = bytes(raw)
+        try:
+            own = _decode_kind(data).kind
+        except msgspec.DecodeError:
+            own = ""
+        if own.endswith("List") and own != "List":  # a List of Lists, as some tools write
+            yield from _items(data, f"{source}[{index}]", lambda *_: None)
+            continue
+        yield Item("ADDED", own or kind or guess_kind(data), data, f"{source}[{index}]")
+
+
+class _Shape(msgspec.Struct, gc=False, rename="camel"):
+    involved_object: msgspec.Raw | None = None
+    spec: dict[str, msgspec.Raw] | None = None
+    status: dict[str, msgspec.Raw] | None = None
+
+
+def guess_kind(data: bytes) -> str:
+    """The kind of an object that does not say it, as items of an API list don't; or empty."""
+    try:
+        shape = msgspec.json.decode(data, type=_Shape)
+    except msgspec.DecodeError:
+        return ""
+    spec, status = shape.spec or {}, shape.status or {}
+    if shape.involved_object is not None:
+        return "Event"
+    if "workflowSpec" in spec:
+        return "CronWorkflow"
+    if "containers" in spec:
+        return "Pod"
+    if "strategy" in spec and "currentPodHash" in status:
+        return "Rollout"
+    if "nodes" in status or (("templates" in spec or "workflowTemplateRef" in spec) and status):
+        return "Workflow"
+    return ""

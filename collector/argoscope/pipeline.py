@@ -1,0 +1,105 @@
+"""Deltas in, measurements out: the one place where watching meets derivation."""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from argoscope.metrics.registry import Registry
+from argoscope.resources._base import AnyResource, Deriver, Options, Seen
+from argoscope.resources.world import World
+from argoscope.watch.delta import Origin, Watched
+
+Reporter = Callable[[str, str, str], None]
+"""(kind, reason, detail) of something that was skipped."""
+
+log = structlog.get_logger()
+
+
+class Pipeline:
+    """Takes what the reflectors deliver (``watch.delta.Handler``) to the derivations.
+
+    One bad object never ends the stream: what a derivation can't handle is counted, logged once
+    per kind and reason, and the rest goes on.
+    """
+
+    def __init__(
+        self,
+        resources: tuple[AnyResource, ...],
+        registry: Registry,
+        options: Options | None = None,
+        *,
+        report: Reporter | None = None,
+    ) -> None:
+        self.registry = registry
+        self.world = World()
+        self._sink = _ReportingSink(registry, report or _log_once())
+        options = options or Options()
+        self._derivers: dict[str, Deriver[Any]] = {
+            resource.name: resource.derive(self.world, self._sink, options)
+            for resource in resources
+        }
+        self._kinds = {resource.name: resource.kind for resource in resources}
+
+    def upsert(self, watched: Watched, obj: Any, size: int, at: float, origin: Origin) -> None:
+        seen = Seen(at=at, size=size, baseline=origin is Origin.FIRST_LIST)
+        try:
+            self._derivers[watched.name].upsert(obj, seen)
+        except Exception as error:  # noqa: BLE001 - a bug must cost one object, not the daemon
+            self._failed(watched, obj, error)
+
+    def delete(self, watched: Watched, uid: str, obj: Any | None, at: float) -> None:
+        try:
+            self._derivers[watched.name].delete(uid, obj, Seen(at=at))
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(watched, obj, error)
+
+    def listed(self, watched: Watched, stream: str, origin: Origin, at: float) -> None:
+        """After a list the time-driven derivations may look at what they know."""
+        self._derivers[watched.name].tick(at)
+
+    def problem(self, watched: Watched, reason: str, detail: str) -> None:
+        self._sink.problem(self._kinds[watched.name], reason, detail)
+
+    def tick(self, now: float) -> None:
+        """Time has passed: about once a second."""
+        for name, deriver in self._derivers.items():
+            try:
+                deriver.tick(now)
+            except Exception as error:
+                self._sink.problem(self._kinds[name], "bug", f"tick: {error!r}")
+                log.exception("derivation failed", resource=name)
+
+    def _failed(self, watched: Watched, obj: Any, error: Exception) -> None:
+        meta = getattr(obj, "metadata", None)
+        where = f"{meta.namespace}/{meta.name}" if meta is not None else "(gone)"
+        self._sink.problem(self._kinds[watched.name], "bug", f"{where}: {error!r}")
+        log.debug("derivation failed", resource=watched.name, object=where, exc_info=error)
+
+
+class _ReportingSink:
+    """The registry, with every problem also told to ``report``."""
+
+    def __init__(self, registry: Registry, report: Reporter) -> None:
+        self.declare = registry.declare
+        self.count = registry.count
+        self.observe = registry.observe
+        self.own = registry.own
+        self._registry = registry
+        self._report = report
+
+    def problem(self, kind: str, reason: str, detail: str) -> None:
+        self._registry.problem(kind, reason, detail)
+        self._report(kind, reason, detail)
+
+
+def _log_once() -> Reporter:
+    """Logs the first problem of each kind and reason; the metric counts all of them."""
+    known: set[tuple[str, str]] = set()
+
+    def report(kind: str, reason: str, detail: str) -> None:
+        if (kind, reason) not in known:
+            known.add((kind, reason))
+            log.warning("object or field skipped", kind=kind, reason=reason, detail=detail[:500])
+
+    return report

@@ -1,0 +1,114 @@
+"""Counting the attempts of leaf nodes."""
+
+from argoscope.resources._base import Seen, Sink
+from argoscope.resources._time import unix
+from argoscope.resources.workflow.causes import cause_of_node
+from argoscope.resources.workflow.metrics import (
+    RESOURCE_SECONDS,
+    STEP_GAP,
+    TEMPLATE_DURATION,
+    TEMPLATE_FAILURES,
+    TEMPLATE_RETRIES,
+)
+from argoscope.resources.workflow.nodes import (
+    Predecessors,
+    new_attempts,
+    retry_children,
+    retry_index,
+    template_of,
+)
+from argoscope.resources.workflow.objects import Node
+from argoscope.resources.workflow.record import Record
+from argoscope.resources.world import PodEnd, Run, World
+
+_DECLARED_CAUSES = ("exit_code", "oom", "error")
+
+
+def count_attempts(
+    world: World,
+    sink: Sink,
+    record: Record,
+    nodes: dict[str, Node],
+    shutdown: str,
+    templates: set[tuple[str, str, str]],
+    seen: Seen,
+) -> None:
+    """Count the finished attempts that ``record`` does not hold yet, and add them to it."""
+    run = record.run
+    _declare(sink, run, nodes, templates)
+    over = run.finished > 0 and run.phase in ("Succeeded", "Failed", "Error")
+    found = new_attempts(nodes, record.done, record.since, over)
+    if not found:
+        return
+    ends = world.pod_ends.get((run.namespace, run.name), {})
+    retried = retry_children(nodes)
+    graph = Predecessors(nodes)
+    for key, node in found:
+        record.done.append(key)
+        _count(sink, run, node, ends.get(node.id), shutdown, seen)
+        index = retry_index(node, retried)
+        if index:
+            sink.count(TEMPLATE_RETRIES, (run.namespace, run.pipeline, template_of(node)))
+        hooked = node.node_flag is not None and node.node_flag.hooked
+        if node.type != "Container" and not index and not hooked:
+            _observe_gap(sink, run, node, graph, ends)
+
+
+def _declare(
+    sink: Sink, run: Run, nodes: dict[str, Node], templates: set[tuple[str, str, str]]
+) -> None:
+    """A template's first failure must be seen: its counters exist from its first node on."""
+    for node in nodes.values():
+        if node.type != "Pod":
+            continue
+        key = (run.namespace, run.pipeline, template_of(node))
+        if key in templates:
+            continue
+        templates.add(key)
+        for cause in _DECLARED_CAUSES:
+            sink.declare(TEMPLATE_FAILURES, (*key, cause))
+
+
+def _count(sink: Sink, run: Run, node: Node, pod: PodEnd | None, shutdown: str, seen: Seen) -> None:
+    ns, pipeline, template = run.namespace, run.pipeline, template_of(node)
+    started, finished = unix(node.started_at), _finish(node, pod, run)
+    where = f"{ns}/{run.name} node {node.id}"
+    if not node.finished_at:
+        sink.problem("Workflow", "no_finish", f"{where}: {node.phase} without finishedAt")
+    if not started or finished < started:
+        sink.problem("Workflow", "negative_duration", f"{where}: {finished - started:.0f} s")
+    elif finished > seen.at + 3600.0:
+        sink.problem("Workflow", "future_time", f"{where}: finishedAt {node.finished_at}")
+    else:
+        labels = (ns, pipeline, template, node.type, node.phase or "")
+        sink.observe(TEMPLATE_DURATION, labels, finished - started, exemplar=run.name)
+    if node.type == "Container":
+        return  # its pod's node tells the cause and the resources of all containers
+    if node.phase != "Succeeded":
+        cause = cause_of_node(node, pod, shutdown)
+        sink.count(TEMPLATE_FAILURES, (ns, pipeline, template, cause), exemplar=run.name)
+    for resource, seconds in (node.resources_duration or {}).items():
+        if seconds > 0:
+            sink.count(RESOURCE_SECONDS, (ns, pipeline, resource), float(seconds))
+
+
+def _finish(node: Node, pod: PodEnd | None, run: Run) -> float:
+    """Argo leaves finishedAt out when it lost the pod: then the pod's end, or the run's."""
+    if node.finished_at:
+        return unix(node.finished_at)
+    return pod.finished if pod is not None and pod.finished else run.finished
+
+
+def _observe_gap(
+    sink: Sink, run: Run, node: Node, graph: Predecessors, ends: dict[str, PodEnd]
+) -> None:
+    def end(before: Node) -> float:
+        pod = ends.get(before.id)
+        if pod is not None and pod.finished and not before.daemoned:
+            return pod.finished
+        return unix(before.finished_at)
+
+    previous, started = graph.last_end(node, end), unix(node.started_at)
+    if previous and started:
+        gap = max(0.0, started - previous)
+        sink.observe(STEP_GAP, (run.namespace, run.pipeline), gap, exemplar=run.name)

@@ -1,0 +1,393 @@
+"""Workflows to measurements: every run attempt and every node attempt once.
+
+A run attempt is (uid, finishedAt), a node attempt (uid, node id, startedAt). While an attempt of
+the run is going on, ``Record.done`` holds the node attempts that were counted. When the run ends
+all of them are counted, so the set is dropped and a time takes its place: after `argo retry` only
+nodes that started at or after the retry are new, since the retry deletes what it makes again and
+moves the workflow's startedAt to its own time.
+"""
+
+from array import array
+
+from argoscope.metrics.internal import RUNS_UNOBSERVED
+from argoscope.resources._base import Contribution, Options, Seen, Sink
+from argoscope.resources._time import unix
+from argoscope.resources.workflow import gauges as gauge
+from argoscope.resources.workflow.attempts import count_attempts
+from argoscope.resources.workflow.causes import cause_of_message, cause_of_node, root_cause
+from argoscope.resources.workflow.history import WeekHistory
+from argoscope.resources.workflow.metrics import (
+    ACTIONS,
+    COMMON_CAUSES,
+    FAILURES,
+    LOCK_WAIT,
+    POLICY_CAUSES,
+    RUN_DURATION,
+    RUN_PENDING,
+    RUN_PHASES,
+    RUNS,
+    WORKFLOW_ACTIONS,
+)
+from argoscope.resources.workflow.naming import LABEL_CRON, pipeline_of
+from argoscope.resources.workflow.nodes import attempt_key, is_attempt
+from argoscope.resources.workflow.objects import Node, Workflow, inflate
+from argoscope.resources.workflow.record import Record
+from argoscope.resources.world import Key, Run, World
+
+LABEL_ACTION = "workflows.argoproj.io/action"
+LABEL_RESUBMITTED = "workflows.argoproj.io/resubmitted-from-workflow"
+SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
+MAX_NAMES = 50_000
+INFLATE_EVERY = 5.0  # seconds: inflating is 60 times the cost of the rest of an event
+FUTURE = 3600.0  # seconds a timestamp may lie ahead: clocks differ, but not by an hour
+_PHASES = frozenset((*RUN_PHASES, "Pending", "Running", ""))
+_OVER = frozenset(RUN_PHASES)
+
+
+class WorkflowDeriver:
+    def __init__(self, world: World, sink: Sink, options: Options) -> None:
+        self._world = world
+        self._sink = sink
+        self._options = options
+        self._records: dict[str, Record] = {}
+        self._pipelines: set[Key] = set()
+        self._templates: set[tuple[str, str, str]] = set()
+        self._week = WeekHistory(sink)
+        self._shared: dict[Contribution, Contribution] = {}
+        self._next_expiry = 0.0
+
+    # -- the three ways in
+
+    def upsert(self, workflow: Workflow, seen: Seen) -> None:
+        self._report_malformed(workflow)
+        uid = workflow.metadata.uid
+        record = self._records.get(uid)
+        first = record is None
+        if record is None:
+            record = self._new_record(workflow)
+            self._records[uid] = record
+        before = (record.run.phase, record.run.started, record.run.finished, record.run.shutdown)
+        self._note_actions(workflow, record, first, seen)
+        self._read_run(workflow, record, seen)
+        nodes = self._nodes(workflow, record, seen)
+        if nodes is not None:
+            self._derive(workflow, record, nodes, seen, first)
+            self._own(workflow, record, nodes, seen)
+        run = record.run
+        if first or before != (run.phase, run.started, run.finished, run.shutdown):
+            self._world.run_changed(run)
+
+    def delete(self, uid: str, workflow: Workflow | None, seen: Seen) -> None:
+        if workflow is not None and uid in self._records:
+            self._records[uid].next_inflate = 0.0  # nothing comes after this state
+            self.upsert(workflow, seen)
+        record = self._records.pop(uid, None)
+        if record is None:
+            return
+        self._sink.own(uid, ())
+        run = record.run
+        if run.phase not in _OVER:
+            # Its end was not written anywhere: counted, never guessed.
+            reason = "deleted_running" if workflow is not None else "deleted_unseen"
+            self._sink.count(RUNS_UNOBSERVED, (reason,))
+        run.gone = True
+        key = (run.namespace, run.name)
+        if self._world.runs.get(key) is run:  # the name may already belong to a newer object
+            del self._world.runs[key]
+        self._world.run_changed(run)
+
+    def tick(self, now: float) -> None:
+        if now >= self._next_expiry:
+            self._next_expiry = now + 60.0
+            self._week.expire(now)
+
+    # -- reading
+
+    def _report_malformed(self, workflow: Workflow) -> None:
+        where = f"{workflow.metadata.namespace}/{workflow.metadata.name}"
+        for what in workflow.skipped:
+            self._sink.problem("Workflow", "malformed", f"{where} {what}")
+        phase = workflow.status.phase or ""
+        if phase not in _PHASES:
+            self._sink.problem("Workflow", "unknown_phase", f"{where} status.phase {phase!r}")
+
+    def _new_record(self, workflow: Workflow) -> Record:
+        meta = workflow.metadata
+        labels = meta.labels or {}
+        pipeline, template, scope = pipeline_of(workflow, self._options.pipeline_labels)
+        stored = workflow.status.stored_workflow_template_spec
+        run = Run(
+            namespace=meta.namespace,
+            name=meta.name,
+            uid=meta.uid,
+            pipeline=pipeline,
+            cron=labels.get(LABEL_CRON, ""),
+            scheduled=unix((meta.annotations or {}).get(SCHEDULED_TIME)),
+            created=unix(meta.creation_timestamp),
+            entrypoint=workflow.spec.entrypoint or (stored.entrypoint if stored else ""),
+        )
+        self._world.runs[run.namespace, run.name] = run
+        self._declare(run)
+        return Record(run=run, scope=(template, scope), done=array("Q"))
+
+    def _declare(self, run: Run) -> None:
+        """The first failure must be seen: all phases and common causes start at 0."""
+        key = (run.namespace, run.pipeline)
+        if key in self._pipelines:
+            return
+        for names in (self._pipelines, self._templates):
+            if len(names) > MAX_NAMES:  # declaring again does no harm, growing without bound does
+                names.clear()
+        self._pipelines.add(key)
+        for phase in RUN_PHASES:
+            self._sink.declare(RUNS, (*key, phase))
+        for cause in COMMON_CAUSES:
+            self._sink.declare(FAILURES, (*key, cause))
+
+    def _read_run(self, workflow: Workflow, record: Record, seen: Seen) -> None:
+        run, status = record.run, workflow.status
+        phase = status.phase or ""
+        run.phase = phase if phase in _PHASES else ""
+        run.started = self._time(workflow, "startedAt", status.started_at, seen)
+        run.finished = self._time(workflow, "finishedAt", status.finished_at, seen)
+        run.shutdown = workflow.spec.shutdown
+        action = (workflow.metadata.labels or {}).get(LABEL_ACTION, "")
+        run.by_user = action in ("Stop", "Terminate")
+        if not run.entrypoint:
+            stored = status.stored_workflow_template_spec
+            run.entrypoint = stored.entrypoint if stored else ""
+
+    def _time(self, workflow: Workflow, field: str, text: str | None, seen: Seen) -> float:
+        value = unix(text)
+        problem = ""
+        if text and not value:
+            problem = "bad_time"
+        elif value > seen.at + FUTURE:
+            problem, value = "future_time", 0.0
+        if problem:
+            meta = workflow.metadata
+            where = f"{meta.namespace}/{meta.name} status.{field} {text!r}"
+            self._sink.problem("Workflow", problem, where)
+        return value
+
+    def _nodes(self, workflow: Workflow, record: Record, seen: Seen) -> dict[str, Node] | None:
+        """The nodes of the status; None when it is too early to inflate them again."""
+        status = workflow.status
+        if status.nodes:
+            return status.nodes
+        if status.compressed_nodes:
+            if record.run.phase not in _OVER and seen.at < record.next_inflate:
+                return None
+            record.next_inflate = seen.at + INFLATE_EVERY
+            try:
+                return inflate(status.compressed_nodes)
+            except ValueError as error:
+                where = f"{record.run.namespace}/{record.run.name} {error}"
+                self._sink.problem("Workflow", "compressed_nodes", where)
+        return {}
+
+    # -- deriving
+
+    def _derive(
+        self,
+        workflow: Workflow,
+        record: Record,
+        nodes: dict[str, Node],
+        seen: Seen,
+        first: bool,
+    ) -> None:
+        run = record.run
+        if first and seen.baseline:
+            self._take_as_history(workflow, record, nodes)
+            return
+        if record.counted and run.started > record.counted - 1 and run.finished != record.counted:
+            self._begin_retry(record)
+        self._observe_pending(record, nodes)
+        self._observe_locks(workflow, record, nodes, seen)
+        over = run.phase in _OVER and run.finished > 0
+        if over and run.finished == record.counted:
+            return
+        shutdown = self._shutdown_cause(workflow, run)
+        count_attempts(self._world, self._sink, record, nodes, shutdown, self._templates, seen)
+        self._note_resumed(record, nodes, count=True)
+        if over:
+            self._count_run(workflow, record, nodes, shutdown)
+
+    def _take_as_history(self, workflow: Workflow, record: Record, nodes: dict[str, Node]) -> None:
+        """The first list of a daemon without a ledger: what has ended is not counted."""
+        run = record.run
+        over = run.phase in _OVER
+        record.done = array("Q", (attempt_key(n) for n in nodes.values() if is_attempt(n, over)))
+        record.pending_seen = run.started > 0
+        self._note_resumed(record, nodes, count=False)
+        if over and run.finished:
+            cause = self._run_cause(workflow, run, nodes, self._shutdown_cause(workflow, run))
+            self._close_attempt(record, cause)
+
+    def _begin_retry(self, record: Record) -> None:
+        record.since = record.run.started
+        record.counted = 0.0
+        key = (record.run.namespace, record.run.pipeline)
+        self._sink.count(WORKFLOW_ACTIONS, (*key, "retry"))
+
+    def _observe_pending(self, record: Record, nodes: dict[str, Node]) -> None:
+        run = record.run
+        if record.pending_seen or not run.started or not run.created:
+            return
+        record.pending_seen = True
+        # Nodes that are older than the run's start are those that an `argo retry` has kept.
+        if any(0 < unix(node.started_at) < run.started - 1 for node in nodes.values()):
+            return
+        if run.started < run.created:
+            where = f"{run.namespace}/{run.name} startedAt before creationTimestamp"
+            self._sink.problem("Workflow", "negative_duration", where)
+            return
+        key = (run.namespace, run.pipeline)
+        self._sink.observe(RUN_PENDING, key, run.started - run.created, exemplar=run.name)
+
+    def _observe_locks(
+        self, workflow: Workflow, record: Record, nodes: dict[str, Node], seen: Seen
+    ) -> None:
+        run = record.run
+        key = (run.namespace, run.pipeline)
+        if not run.started and (workflow.status.message or "").startswith(gauge.WAITING):
+            record.waited = True
+        elif record.waited and run.started:
+            record.waited = False
+            self._sink.observe(LOCK_WAIT, key, max(0.0, run.started - run.created))
+        waiting = {
+            node.id: unix(node.started_at)
+            for node in nodes.values()
+            if node.phase == "Pending"
+            and node.synchronization_status is not None
+            and node.synchronization_status.waiting
+        }
+        for node_id, since in (record.waiting or {}).items():
+            node = nodes.get(node_id)
+            if node_id not in waiting and node is not None and not run.shutdown:
+                # Argo writes no time: the wait ends with the reconciliation that shows it.
+                end = min(seen.at, unix(node.finished_at) or seen.at)
+                self._sink.observe(LOCK_WAIT, key, max(0.0, end - since))
+        record.waiting = waiting or None
+
+    def _count_run(
+        self, workflow: Workflow, record: Record, nodes: dict[str, Node], shutdown: str
+    ) -> None:
+        run = record.run
+        key = (run.namespace, run.pipeline)
+        self._sink.count(RUNS, (*key, run.phase), exemplar=run.name)
+        if not run.started:
+            pass  # an invalid workflow can end without having started
+        elif run.finished < run.started:
+            where = f"{run.namespace}/{run.name} finishedAt before startedAt"
+            self._sink.problem("Workflow", "negative_duration", where)
+        else:
+            duration = run.finished - run.started
+            self._sink.observe(RUN_DURATION, (*key, run.phase), duration, exemplar=run.name)
+        cause = self._run_cause(workflow, run, nodes, shutdown)
+        if cause:
+            self._sink.count(FAILURES, (*key, cause), exemplar=run.name)
+        if workflow.status.offload_node_status_version and not nodes and not record.offloaded:
+            record.offloaded = True
+            self._sink.count(RUNS_UNOBSERVED, ("offloaded",))
+        self._close_attempt(record, cause)
+
+    def _close_attempt(self, record: Record, cause: str) -> None:
+        run = record.run
+        record.counted = run.finished
+        record.done = array("Q")
+        record.waiting = None
+        self._world.pod_ends.pop((run.namespace, run.name), None)
+        failed = bool(cause) and cause not in POLICY_CAUSES
+        self._week.add((run.namespace, run.pipeline), run.finished, failed)
+
+    def _run_cause(
+        self, workflow: Workflow, run: Run, nodes: dict[str, Node], shutdown: str
+    ) -> str:
+        """Why the run failed; empty if it succeeded."""
+        if run.phase == "Succeeded":
+            return ""
+        if shutdown:
+            return shutdown
+        leaf = root_cause(nodes, run.name)
+        if leaf is not None and leaf.message:
+            ends = self._world.pod_ends.get((run.namespace, run.name), {})
+            return cause_of_node(leaf, ends.get(leaf.id), "")
+        return cause_of_message(workflow.status.message or "")
+
+    def _shutdown_cause(self, workflow: Workflow, run: Run) -> str:
+        """stopped, terminated or replaced if the run was shut down, else empty."""
+        strategy = workflow.spec.shutdown
+        if not strategy:
+            return ""
+        if strategy == "Stop":
+            return "stopped"
+        policy = self._world.cron_policies.get((run.namespace, run.cron), "")
+        return "replaced" if policy == "Replace" and not run.by_user else "terminated"
+
+    # -- what people did
+
+    def _note_actions(self, workflow: Workflow, record: Record, first: bool, seen: Seen) -> None:
+        """From what changed in the spec, as all versions do it; 3.4 sets no action label."""
+        run = record.run
+        suspended = bool(workflow.spec.suspend)
+        actions = []
+        if first and LABEL_RESUBMITTED in (workflow.metadata.labels or {}):
+            actions.append("resubmit")
+        if workflow.spec.shutdown and not run.shutdown:
+            run.by_user = bool((workflow.metadata.labels or {}).get(LABEL_ACTION))
+            cause = self._shutdown_cause(workflow, run)
+            actions += {"stopped": ["stop"], "terminated": ["terminate"]}.get(cause, [])
+        if suspended and not record.suspended_since:
+            record.suspended_since = seen.at
+            # A workflow that is created suspended was not suspended by anybody.
+            actions += [] if first else ["suspend"]
+        elif not suspended and record.suspended_since:
+            record.suspended_since = 0.0
+            actions.append("resume")
+        if not (first and seen.baseline):
+            self._count_actions(run, actions)
+
+    def _note_resumed(self, record: Record, nodes: dict[str, Node], *, count: bool) -> None:
+        """Approvals: a Suspend node says ``Resumed by`` and stays in the status."""
+        resumed = sum(
+            1
+            for node in nodes.values()
+            if node.type == "Suspend" and (node.message or "").startswith("Resumed by")
+        )
+        if count and resumed > record.resumed:
+            self._count_actions(record.run, ["resume"] * (resumed - record.resumed))
+        record.resumed = resumed
+
+    def _count_actions(self, run: Run, actions: list[str]) -> None:
+        for action in actions:
+            assert action in ACTIONS
+            self._sink.count(WORKFLOW_ACTIONS, (run.namespace, run.pipeline, action))
+
+    # -- gauges
+
+    def _own(self, workflow: Workflow, record: Record, nodes: dict[str, Node], seen: Seen) -> None:
+        status = workflow.status
+        storage = "inline"
+        if status.compressed_nodes:
+            storage = "compressed"
+        elif status.offload_node_status_version and not status.nodes:
+            storage = "offloaded"
+        found = gauge.contributions(
+            workflow,
+            record.run,
+            record.scope,
+            nodes,
+            size=seen.size,
+            storage=storage,
+            suspended_since=record.suspended_since,
+        )
+        self._sink.own(workflow.metadata.uid, tuple(self._share(c) for c in found))
+
+    def _share(self, contribution: Contribution) -> Contribution:
+        """One tuple for what thousands of workflows of a pipeline contribute alike."""
+        if contribution[2] > 1.0:
+            return contribution
+        if len(self._shared) > 50_000:
+            self._shared.clear()
+        return self._shared.setdefault(contribution, contribution)

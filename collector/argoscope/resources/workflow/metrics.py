@@ -1,0 +1,229 @@
+"""The metrics of Workflows."""
+
+from argoscope.metrics.labels import CRON, NAMESPACE, PIPELINE, TEMPLATE
+from argoscope.metrics.model import Combine, Instrument, Label, Metric
+
+CAUSES = (
+    "oom",
+    "evicted",
+    "preempted",
+    "deadline",
+    "image",
+    "input",
+    "output",
+    "exit_code",
+    "node_lost",
+    "invalid_spec",
+    "stopped",
+    "terminated",
+    "replaced",
+    "error",
+)
+COMMON_CAUSES = ("oom", "evicted", "deadline", "image", "exit_code", "error")
+POLICY_CAUSES = frozenset({"stopped", "terminated", "replaced"})
+"""What people and policies did: kept out of the 7-day failures, the streaks and the alerts."""
+RUN_PHASES = ("Succeeded", "Failed", "Error")
+STATES = ("pending", "running", "suspended", "waiting_lock")
+ACTIONS = ("stop", "terminate", "retry", "resubmit", "suspend", "resume")
+LEAF_TYPES = ("Pod", "Container", "HTTP", "Plugin", "Suspend")
+
+PHASE = Label(name="phase", help="Phase in which the attempt ended", values=RUN_PHASES)
+STATE = Label(name="state", help="What an unfinished workflow is doing", values=STATES)
+CAUSE = Label(name="cause", help="Why it failed", values=CAUSES)
+NODE_TYPE = Label(name="node_type", help="Argo's type of the leaf node", values=LEAF_TYPES)
+ACTION = Label(name="action", help="What somebody did to the workflow", values=ACTIONS)
+BLOCKED_REASONS = ("quota", "forbidden", "lock", "parallelism")
+BLOCKED = Label(name="reason", help="What keeps the node from starting", values=BLOCKED_REASONS)
+STORAGE = Label(
+    name="storage",
+    help="Where the nodes of the status are",
+    values=("inline", "compressed", "offloaded"),
+)
+COMPLETED = Label(name="completed", help="The workflow is over", values=("true", "false"))
+TTL = Label(name="ttl", help="A ttlStrategy will delete it", values=("true", "false"))
+RESOURCE_NAME = Label(name="resource", help="Resource name, as in the container's requests")
+SCOPE = Label(
+    name="scope",
+    help="What the pipeline's name comes from",
+    values=("label", "namespaced", "cluster", "cron", "generate_name", "name"),
+)
+LOCK = Label(name="lock", help="Mutex or semaphore, as Kind/name", open=True)
+
+SECONDS_TO_A_DAY = (1, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 28800, 86400)
+SECONDS_TO_AN_HOUR = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1800, 3600)
+
+RUNS = Metric(
+    name="argo.workflow.runs",
+    instrument=Instrument.COUNTER,
+    unit="{run}",
+    labels=(NAMESPACE, PIPELINE, PHASE),
+    help="Run attempts that ended, by phase; an argo retry is another attempt",
+)
+ACTIVE = Metric(
+    name="argo.workflow.active",
+    instrument=Instrument.GAUGE,
+    unit="{workflow}",
+    labels=(NAMESPACE, PIPELINE, STATE),
+    help="Workflows that are not over, by what they are doing",
+)
+RUN_DURATION = Metric(
+    name="argo.workflow.run.duration",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE, PHASE),
+    help="Time of a run attempt from status.startedAt to status.finishedAt",
+    buckets=SECONDS_TO_A_DAY,
+)
+RUN_PENDING = Metric(
+    name="argo.workflow.run.pending",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE),
+    help="Time from the creation of a workflow to the start of its first attempt",
+    buckets=SECONDS_TO_AN_HOUR,
+)
+TEMPLATE_DURATION = Metric(
+    name="argo.template.duration",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE, TEMPLATE, NODE_TYPE, PHASE),
+    help="Time of a leaf node's attempt from its creation by Argo to its end, each attempt once",
+    buckets=SECONDS_TO_A_DAY,
+    cardinality="pipelines x templates x phases; each with the histogram's buckets",
+    budget=20_000,
+)
+FAILURES = Metric(
+    name="argo.workflow.failures",
+    instrument=Instrument.COUNTER,
+    unit="{run}",
+    labels=(NAMESPACE, PIPELINE, CAUSE),
+    help="Run attempts that failed, by the cause of the node that made them fail",
+)
+TEMPLATE_FAILURES = Metric(
+    name="argo.template.failures",
+    instrument=Instrument.COUNTER,
+    unit="{attempt}",
+    labels=(NAMESPACE, PIPELINE, TEMPLATE, CAUSE),
+    help="Attempts of leaf nodes that failed, retried ones included, by cause",
+)
+TEMPLATE_RETRIES = Metric(
+    name="argo.template.retries",
+    instrument=Instrument.COUNTER,
+    unit="{attempt}",
+    labels=(NAMESPACE, PIPELINE, TEMPLATE),
+    help="Finished attempts beyond the first that a retryStrategy made",
+)
+FAILED_7D = Metric(
+    name="argo.workflow.failed_runs_7d",
+    instrument=Instrument.GAUGE,
+    unit="{run}",
+    labels=(NAMESPACE, PIPELINE),
+    help="Run attempts that failed within the last 7 days, without those that were stopped",
+)
+COMPLETED_7D = Metric(
+    name="argo.workflow.completed_runs_7d",
+    instrument=Instrument.GAUGE,
+    unit="{run}",
+    labels=(NAMESPACE, PIPELINE),
+    help="Run attempts that ended within the last 7 days",
+)
+NODES_BLOCKED = Metric(
+    name="argo.workflow.nodes_blocked",
+    instrument=Instrument.GAUGE,
+    unit="{node}",
+    labels=(NAMESPACE, PIPELINE, BLOCKED),
+    help="Nodes that wait without a pod; a workflow held back as a whole counts as one",
+)
+STEP_GAP = Metric(
+    name="argo.step.gap",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE),
+    help="Time between the last end among a node's predecessors and its start",
+    buckets=(1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600),
+)
+WORKFLOW_ACTIONS = Metric(
+    name="argo.workflow.actions",
+    instrument=Instrument.COUNTER,
+    unit="{action}",
+    labels=(NAMESPACE, PIPELINE, ACTION),
+    help="What people and tools did to workflows",
+)
+OBJECT_BYTES = Metric(
+    name="argo.workflow.object",
+    instrument=Instrument.GAUGE,
+    unit="By",
+    labels=(NAMESPACE, PIPELINE),
+    combine=Combine.MAX,
+    help="Size in JSON of the largest stored workflow; etcd refuses more than 1.5 MiB by default",
+)
+NODES = Metric(
+    name="argo.workflow.nodes",
+    instrument=Instrument.GAUGE,
+    unit="{node}",
+    labels=(NAMESPACE, PIPELINE),
+    combine=Combine.MAX,
+    help="Nodes of the stored workflow that has most",
+)
+OBJECTS = Metric(
+    name="argo.workflow.objects",
+    instrument=Instrument.GAUGE,
+    unit="{workflow}",
+    labels=(NAMESPACE, STORAGE),
+    help="Stored workflows by where their node status is",
+)
+STORED = Metric(
+    name="argo.workflow.stored",
+    instrument=Instrument.GAUGE,
+    unit="{workflow}",
+    labels=(NAMESPACE, COMPLETED, TTL),
+    help="Stored workflows; completed ones without a TTL stay until somebody deletes them",
+)
+SUSPENDED_OLDEST = Metric(
+    name="argo.workflow.suspended_oldest",
+    instrument=Instrument.GAUGE,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE),
+    combine=Combine.MIN,
+    age=True,
+    help="Age of the approval or suspension that has waited longest",
+)
+LOCK_WAIT = Metric(
+    name="argo.workflow.lock_wait",
+    instrument=Instrument.HISTOGRAM,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE),
+    help="Time that a workflow or a node waited for a mutex or semaphore, once it has it",
+    buckets=SECONDS_TO_AN_HOUR,
+)
+LOCK_HOLDERS = Metric(
+    name="argo.lock.holders",
+    instrument=Instrument.GAUGE,
+    unit="{holder}",
+    labels=(NAMESPACE, LOCK),
+    help="Workflows and nodes that hold the lock",
+)
+LOCK_WAITERS = Metric(
+    name="argo.lock.waiters",
+    instrument=Instrument.GAUGE,
+    unit="{waiter}",
+    labels=(NAMESPACE, LOCK),
+    help="Workflows and nodes that wait for the lock",
+)
+RESOURCE_SECONDS = Metric(
+    name="argo.workflow.resource",
+    instrument=Instrument.COUNTER,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE, RESOURCE_NAME),
+    help="Sum of resourcesDuration of pods: requested amount times seconds, indicative",
+)
+INFO = Metric(
+    name="argo.workflow.info",
+    instrument=Instrument.GAUGE,
+    unit="{pipeline}",
+    labels=(NAMESPACE, PIPELINE, TEMPLATE, CRON, SCOPE),
+    combine=Combine.MAX,
+    help="Where a pipeline's name comes from; constant 1",
+)
+
+METRICS = tuple(value for value in list(vars().values()) if isinstance(value, Metric))

@@ -1,0 +1,216 @@
+"""The Workflow as JSON brings it, with only the fields that derivations read.
+
+Source: Argo Workflows 3.4 to 4.1, ``workflow_types.go``.
+"""
+
+import base64
+import io
+import zlib
+from typing import Any
+
+import brotli
+import msgspec
+import zstandard
+from isal import igzip
+
+from argoscope.resources._base import ObjectMeta
+
+MAX_INFLATED = 256 * 2**20  # a compressed status is under 1.5 MiB in etcd; this stops a bomb
+
+
+class TemplateRef(msgspec.Struct, gc=False):
+    name: str = ""
+    template: str = ""
+
+
+class NodeFlag(msgspec.Struct, gc=False):
+    hooked: bool = False
+    retried: bool = False
+
+
+class Memoization(msgspec.Struct, gc=False):
+    hit: bool = False
+
+
+class NodeSync(msgspec.Struct, gc=False):
+    waiting: str = ""
+
+
+class Node(msgspec.Struct, gc=False, rename="camel"):
+    """``status.nodes[id]`` (Argo NodeStatus)."""
+
+    id: str = ""
+    name: str = ""
+    type: str = ""
+    phase: str | None = None
+    template_name: str | None = None
+    template_ref: TemplateRef | None = None
+    message: str | None = None
+    boundary_id: str = msgspec.field(default="", name="boundaryID")
+    started_at: str | None = None
+    finished_at: str | None = None
+    children: list[str] | None = None
+    node_flag: NodeFlag | None = None
+    daemoned: bool | None = None
+    memoization_status: Memoization | None = None
+    synchronization_status: NodeSync | None = None
+    resources_duration: dict[str, float] | None = None
+
+
+class MutexHolding(msgspec.Struct, gc=False):
+    mutex: str = ""
+    holder: str = ""
+
+
+class SemaphoreHolding(msgspec.Struct, gc=False):
+    semaphore: str = ""
+    holders: list[str] | None = None
+
+
+class MutexStatus(msgspec.Struct, gc=False):
+    holding: list[MutexHolding] | None = None
+    waiting: list[MutexHolding] | None = None
+
+
+class SemaphoreStatus(msgspec.Struct, gc=False):
+    holding: list[SemaphoreHolding] | None = None
+    waiting: list[SemaphoreHolding] | None = None
+
+
+class Synchronization(msgspec.Struct, gc=False):
+    mutex: MutexStatus | None = None
+    semaphore: SemaphoreStatus | None = None
+
+
+class WorkflowTemplateRef(msgspec.Struct, gc=False, rename="camel"):
+    name: str = ""
+    cluster_scope: bool = False
+
+
+class Spec(msgspec.Struct, gc=False, rename="camel"):
+    entrypoint: str = ""
+    shutdown: str = ""
+    suspend: bool | None = None
+    workflow_template_ref: WorkflowTemplateRef | None = None
+    ttl_strategy: dict[str, Any] | None = None
+
+
+class StoredSpec(msgspec.Struct, gc=False, rename="camel"):
+    """``status.storedWorkflowTemplateSpec``: the spec merged with that of the template."""
+
+    entrypoint: str = ""
+    ttl_strategy: dict[str, Any] | None = None
+
+
+class Status(msgspec.Struct, gc=False, rename="camel"):
+    phase: str | None = None
+    message: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    nodes: dict[str, Node] | None = None
+    compressed_nodes: str = ""
+    offload_node_status_version: str = ""
+    synchronization: Synchronization | None = None
+    stored_workflow_template_spec: StoredSpec | None = None
+
+
+class Workflow(msgspec.Struct, gc=False):
+    metadata: ObjectMeta
+    spec: Spec = msgspec.field(default_factory=Spec)
+    status: Status = msgspec.field(default_factory=Status)
+    skipped: list[str] = msgspec.field(default_factory=list, name="_skipped")
+    """What was malformed and left out: not part of the object."""
+
+
+_decoder = msgspec.json.Decoder(Workflow)
+_nodes_decoder = msgspec.json.Decoder(dict[str, Node])
+
+
+class _Loose(msgspec.Struct, gc=False):
+    metadata: ObjectMeta
+    spec: msgspec.Raw = msgspec.Raw(b"{}")
+    status: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+
+
+def decode(raw: bytes | msgspec.Raw) -> Workflow:
+    """A Workflow of JSON; malformed parts are left out and named in ``skipped``.
+
+    The typed decode takes all or nothing, so only an object that fails is read part by part.
+    Raises msgspec.MsgspecError when not even the metadata can be read.
+    """
+    try:
+        return _decoder.decode(raw)
+    except msgspec.ValidationError:
+        return _decode_by_parts(raw)
+
+
+def _decode_by_parts(raw: bytes | msgspec.Raw) -> Workflow:
+    loose = msgspec.json.decode(raw, type=_Loose)
+    workflow = Workflow(metadata=loose.metadata)
+    try:
+        workflow.spec = msgspec.json.decode(loose.spec, type=Spec)
+    except msgspec.ValidationError as error:
+        workflow.skipped.append(f"spec: {error}")
+    nodes: dict[str, Node] = {}
+    kept: dict[str, msgspec.Raw] = {}
+    for key, value in loose.status.items():
+        if key == "nodes":
+            nodes = _nodes_one_by_one(value, workflow.skipped)
+            continue
+        try:
+            msgspec.convert({key: msgspec.json.decode(value)}, Status)
+            kept[key] = value
+        except msgspec.ValidationError as error:
+            workflow.skipped.append(f"status.{key}: {error}")
+    workflow.status = msgspec.json.decode(msgspec.json.encode(kept), type=Status)
+    workflow.status.nodes = nodes or None
+    return workflow
+
+
+def _nodes_one_by_one(raw: bytes | msgspec.Raw, skipped: list[str]) -> dict[str, Node]:
+    nodes: dict[str, Node] = {}
+    try:
+        parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except msgspec.MsgspecError as error:
+        skipped.append(f"status.nodes: {error}")
+        return nodes
+    for key, part in parts.items():
+        try:
+            nodes[key] = msgspec.json.decode(part, type=Node)
+        except msgspec.MsgspecError as error:
+            skipped.append(f"status.nodes[{key}]: {error}")
+    return nodes
+
+
+def inflate(compressed: str) -> dict[str, Node]:
+    """The nodes in ``status.compressedNodes``: base64 of gzip, zstd (from 3.7) or brotli JSON.
+
+    Raises ValueError, with the reason, for anything that can't be read.
+    """
+    try:
+        packed = base64.b64decode(compressed, validate=True)
+        plain = _decompress(packed)
+    except (ValueError, OSError, EOFError, zlib.error, zstandard.ZstdError, brotli.error) as error:
+        raise ValueError(f"compressedNodes: {error}") from error
+    try:
+        return _nodes_decoder.decode(plain)
+    except msgspec.MsgspecError as error:
+        skipped: list[str] = []
+        nodes = _nodes_one_by_one(plain, skipped)
+        if not nodes:
+            raise ValueError(f"compressedNodes: {error}") from error
+        return nodes
+
+
+def _decompress(packed: bytes) -> bytes:
+    if packed[:2] == b"\x1f\x8b":
+        with igzip.open(io.BytesIO(packed)) as stream:  # type: ignore[no-untyped-call]
+            plain = stream.read(MAX_INFLATED + 1)
+    elif packed[:4] == b"\x28\xb5\x2f\xfd":
+        with zstandard.ZstdDecompressor().stream_reader(packed) as stream:
+            plain = stream.read(MAX_INFLATED + 1)
+    else:  # brotli has no magic number
+        plain = brotli.Decompressor().process(packed, output_buffer_limit=MAX_INFLATED + 1)
+    if len(plain) > MAX_INFLATED:
+        raise ValueError(f"more than {MAX_INFLATED} bytes when inflated")
+    return bytes(plain)

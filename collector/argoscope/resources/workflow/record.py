@@ -1,0 +1,29 @@
+"""What is kept in memory of one Workflow object."""
+
+from array import array
+
+import msgspec
+
+from argoscope.resources.world import Run
+
+
+class Record(msgspec.Struct, gc=False):
+    """What is kept of one Workflow object. Times are Unix seconds, 0 for none."""
+
+    run: Run
+    scope: tuple[str, str]
+    done: "array[int]"
+    counted: float = 0.0
+    """finishedAt of the last run attempt that was counted or is history."""
+    since: float = 0.0
+    """Nodes that started before belong to attempts that were counted."""
+    pending_seen: bool = False
+    suspended_since: float = 0.0
+    waiting: dict[str, float] | None = None
+    """Node id -> since when it waits for a lock."""
+    waited: bool = False
+    """The workflow as a whole was seen waiting for a lock."""
+    resumed: int = 0
+    """Suspend nodes that were resumed by somebody, counted."""
+    offloaded: bool = False
+    next_inflate: float = 0.0
