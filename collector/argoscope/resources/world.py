@@ -44,6 +44,21 @@ class PodEnd(msgspec.Struct, gc=False, frozen=True):
     """Failure cause that only the pod knows (oom, evicted, preempted, node_lost, image, ...)."""
 
 
+class PodEvent(msgspec.Struct, gc=False, frozen=True):
+    """What an Event says about a pod. Written by event.py. Times: Unix seconds, 0 for none."""
+
+    uid: str
+    """The pod's."""
+    reason: str
+    """Pulling, Pulled, FailedMount, Preempted, ... (Event.reason)."""
+    at: float
+    """When it last happened."""
+    pull_seconds: float = 0.0
+    """Of Pulled: how long the pull took, waiting included; 0 if the image was there."""
+    cancelled: bool = False
+    """Of TaintManagerEviction: the deletion was called off."""
+
+
 class World:
     def __init__(self) -> None:
         self.runs: dict[Key, Run] = {}
@@ -57,6 +72,7 @@ class World:
         self.node_pools: dict[str, tuple[str, str, str, bool]] = {}
         """Kubernetes node -> (zone, instance type, pool, spot); written by node.py."""
         self._run_listeners: list[Callable[[Run], None]] = []
+        self._pod_event_listeners: list[Callable[[PodEvent], None]] = []
 
     def on_run(self, listener: Callable[[Run], None]) -> None:
         """Call ``listener`` when a run is first known, changes phase or times, or is deleted."""
@@ -65,3 +81,11 @@ class World:
     def run_changed(self, run: Run) -> None:
         for listener in self._run_listeners:
             listener(run)
+
+    def on_pod_event(self, listener: Callable[[PodEvent], None]) -> None:
+        """Call ``listener`` for each Event of a pod, known or not yet known."""
+        self._pod_event_listeners.append(listener)
+
+    def pod_event(self, event: PodEvent) -> None:
+        for listener in self._pod_event_listeners:
+            listener(event)

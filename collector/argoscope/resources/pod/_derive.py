@@ -1,0 +1,381 @@
+"""From pods to stages, pending episodes and ends.
+
+A pod (uid) counts its stages once: when its phase is terminal or it is deleted, and the start-up
+of pods that belong to no workflow (rollouts live for weeks) as soon as they are ready. What a
+deadline or an eviction wipes out of the status has been kept. A pod whose deletion was not seen
+counts what was known of it.
+
+Pods of the first list: those that had ended are history. An episode or a pod that was live then
+counts when it ends: nobody has counted it before.
+"""
+
+import sys
+from collections import OrderedDict
+
+from argoscope.metrics.model import Metric
+from argoscope.resources import _reasons
+from argoscope.resources._base import Options, Seen, Sink
+from argoscope.resources._time import unix
+from argoscope.resources.pod import _joins, _metrics, _object, _pending, _timeline
+from argoscope.resources.pod._census import Census
+from argoscope.resources.pod._joins import End, Joins, Measurement
+from argoscope.resources.pod._metrics import EPISODES, PENDING, PENDING_SECONDS, PODS, RESTARTS
+from argoscope.resources.pod._object import Condition, Pod
+from argoscope.resources.pod._timeline import Episode, Record
+from argoscope.resources.world import Key, PodEnd, PodEvent, Run, World
+
+_TERMINAL = ("Succeeded", "Failed")
+_UNKNOWN_EVENTS = 5_000
+_UNSTARTED = 10_000
+
+Ended = tuple[str, str]
+"""(namespace, phase): all that is kept of a pod that has been counted."""
+
+
+class PodDeriver:
+    def __init__(self, world: World, sink: Sink, options: Options) -> None:
+        del options  # the pipeline's name is the workflow's business
+        self._world = world
+        self._sink = sink
+        self._records: dict[str, Record | Ended] = {}
+        self._ended: dict[Ended, Ended] = {}
+        self._unresolved: dict[Key, dict[str, Record]] = {}
+        self._joins = Joins(world, sink)
+        self._census = Census(sink)
+        # Events of pods that are not known (yet, or not ours), and pods that were deleted before
+        # they started, by name: bounded, the oldest go.
+        self._early: OrderedDict[str, list[PodEvent]] = OrderedDict()
+        self._unstarted: OrderedDict[Key, tuple[str, float]] = OrderedDict()
+        world.on_run(self._run_changed)
+        world.on_pod_event(self._pod_event)
+
+    # -- deltas
+
+    def upsert(self, obj: Pod, seen: Seen) -> None:
+        uid = obj.metadata.uid
+        record = self._records.get(uid)
+        if type(record) is tuple:
+            return
+        if record is None:
+            record = self._add(obj)
+        assert isinstance(record, Record)
+        self._update(record, obj, seen.at)
+        if record.phase in _TERMINAL and not record.flags & _timeline.COUNTED:
+            if seen.baseline:
+                record.flags |= _timeline.COUNTED | _timeline.STARTUP_COUNTED
+            self._finish(uid, record, obj, seen.at)
+
+    def delete(self, uid: str, obj: Pod | None, seen: Seen) -> None:
+        record = self._records.get(uid)
+        if record is None:
+            if obj is None:
+                return
+            record = self._add(obj)
+        if isinstance(record, Record):
+            if not record.flags & _timeline.COUNTED:
+                if obj is not None:
+                    self._update(record, obj, seen.at)
+                self._finish(uid, record, obj, seen.at, deleted=True)
+            elif obj is not None and not record.last_end:
+                # Evicted: its containers' times are gone, the deletion is all that is left.
+                self._publish_end(record, unix(obj.metadata.deletion_timestamp))
+            self._forget(uid, record, seen.at)
+            namespace, phase = record.namespace, record.phase
+        else:
+            namespace, phase = record
+        self._records.pop(uid, None)
+        self._census.add(PODS, (namespace, phase), -1)
+
+    def tick(self, now: float) -> None:
+        self._joins.tick(now)
+        self._census.publish()
+
+    def flush(self) -> None:
+        """The input has ended: measurements that wait for a workflow wait no longer."""
+        self._joins.flush()
+        self._census.publish()
+
+    # -- one pod
+
+    def _add(self, obj: Pod) -> Record:
+        meta = obj.metadata
+        labels = meta.labels
+        workflow = labels.workflow if labels else ""
+        record = Record(
+            namespace=sys.intern(meta.namespace),
+            name=meta.name,
+            workflow=sys.intern(workflow),
+            template=sys.intern(_object.template(obj)),
+            created=unix(meta.creation_timestamp),
+        )
+        self._records[meta.uid] = record
+        if not workflow:
+            record.pipeline = sys.intern(_object.pipeline_of_owner(obj))
+        elif run := self._world.runs.get((meta.namespace, workflow)):
+            self._resolve(record, run)
+        else:
+            self._unresolved.setdefault((record.namespace, record.workflow), {})[meta.uid] = record
+        ends = self._world.pod_ends.get((record.namespace, workflow))
+        if ends:
+            # Made again under the same node: how the pod before it ended holds no longer.
+            ends.pop(_object.node_id(record.name, workflow), None)
+        for event in self._early.pop(meta.uid, ()):
+            self._apply(record, event)
+        return record
+
+    def _update(self, record: Record, obj: Pod, at: float) -> None:
+        unscheduled = _timeline.absorb(record, obj)
+        self._set_phase(record, obj)
+        if not record.main_start and record.phase not in _TERMINAL:
+            if obj.metadata.deletion_timestamp is None:
+                self._wait(record, obj, unscheduled, at)
+            elif record.episode:
+                self._give_up_waiting(record, record.episode, _pending.deletion_request(obj) or at)
+        elif record.episode:
+            if record.main_start:
+                self._end_episode(record, record.main_start)
+            else:
+                ended = record.last_end > record.episode.since
+                self._give_up_waiting(record, record.episode, record.last_end if ended else at)
+        if (
+            not record.workflow
+            and record.main_start
+            and not record.flags & _timeline.STARTUP_COUNTED
+            and _timeline.ready(obj.status)
+        ):
+            self._count_startup(record)
+
+    def _set_phase(self, record: Record, obj: Pod) -> None:
+        phase = obj.status.phase
+        if phase == record.phase:
+            return
+        if phase not in _metrics.PHASES:
+            # No phase at all: just created. Another one: no Kubernetes version has it.
+            if phase:
+                detail = f"{record.namespace}/{record.name} status.phase {phase!r}"
+                self._sink.problem("Pod", "unknown phase", detail)
+            phase = "Unknown" if phase else "Pending"
+            if phase == record.phase:
+                return
+        if record.phase:
+            self._census.add(PODS, (record.namespace, record.phase), -1)
+        record.phase = sys.intern(phase)
+        self._census.add(PODS, (record.namespace, phase), 1)
+
+    def _finish(
+        self, uid: str, record: Record, obj: Pod | None, at: float, *, deleted: bool = False
+    ) -> None:
+        """Count what the pod's life has shown, once."""
+        meta = obj.metadata if obj else None
+        requested = meta is not None and meta.deletion_timestamp is not None
+        started = record.main_start > 0
+        if record.episode:
+            # A tombstone does not tell when it ended: counted, but not timed.
+            self._give_up_waiting(record, record.episode, at, timed=obj is not None)
+        self._count_startup(record)
+        if not record.flags & _timeline.COUNTED:
+            record.flags |= _timeline.COUNTED
+            self._count_stages(record, _timeline.running_stages(record))
+            self._count_restart(uid, record)
+            if not started and obj is not None and (deleted or requested):
+                self._remember_unstarted(uid, record)
+        self._publish_end(record, unix(meta.deletion_timestamp) if meta else 0.0)
+        if record.phase == "Succeeded" and record.pipeline is not None:
+            ended = (record.namespace, record.phase)
+            self._records[uid] = self._ended.setdefault(ended, ended)
+
+    def _forget(self, uid: str, record: Record, at: float) -> None:
+        if record.pipeline is None:
+            key = (record.namespace, record.workflow)
+            pods = self._unresolved.get(key, {})
+            pods.pop(uid, None)
+            if not pods:
+                self._unresolved.pop(key, None)
+            self._joins.pod_gone(key, at)
+
+    # -- waiting
+
+    def _wait(self, record: Record, obj: Pod, unscheduled: Condition | None, at: float) -> None:
+        reason, since = _pending.waiting_for(record, obj, unscheduled, at)
+        self._wait_for(record, reason, since, at)
+
+    def _wait_for(self, record: Record, reason: str, since: float, at: float) -> None:
+        episode = record.episode
+        if episode is None:
+            record.episode = Episode(reason=reason, since=since, changed=since)
+            self._show(record, reason, 1)
+            return
+        if episode.reason == reason:
+            return
+        old = episode.reason
+        same = _reasons.family(old) == _reasons.family(reason)
+        if same or _pending.takes_over(old, reason):
+            self._show(record, old, -1)
+            _pending.change_reason(episode, reason, at)
+            self._show(record, reason, 1)
+            return
+        if since < episode.since:
+            since = at
+        self._end_episode(record, since)
+        record.episode = Episode(reason=reason, since=since, changed=since)
+        self._show(record, reason, 1)
+
+    def _show(self, record: Record, reason: str, change: int) -> None:
+        self._census.add(PENDING, (record.namespace, record.pipeline or "", reason), change)
+        if change > 0 and record.pipeline is not None and reason not in _reasons.PASSING:
+            # Exposed at 0 before it can grow: increase() misses a series that is born at 1.
+            self._sink.declare(EPISODES, (record.namespace, record.pipeline, reason))
+
+    def _give_up_waiting(
+        self, record: Record, episode: Episode, end: float, *, timed: bool = True
+    ) -> None:
+        """The pod ended, or is being deleted, before main could start."""
+        if _reasons.is_image(episode.reason):
+            record.cause = record.cause or "image"
+        self._end_episode(record, end, timed=timed)
+
+    def _end_episode(self, record: Record, end: float, *, timed: bool = True) -> None:
+        episode = record.episode
+        assert episode is not None
+        record.episode = None
+        self._show(record, episode.reason, -1)
+        if episode.reason != record.hint:
+            record.hint = ""
+        concluded = _pending.conclude(episode, end)
+        if concluded is None:
+            return
+        reason, seconds = concluded
+        self._measure(record, EPISODES, (record.namespace, _joins.PIPELINE, reason), 1.0)
+        if timed:
+            self._measure(record, PENDING_SECONDS, (record.namespace, reason), seconds)
+
+    # -- counting
+
+    def _count_startup(self, record: Record) -> None:
+        if not record.flags & _timeline.STARTUP_COUNTED:
+            record.flags |= _timeline.STARTUP_COUNTED
+            self._count_stages(record, _timeline.startup_stages(record))
+
+    def _count_stages(self, record: Record, stages: list[tuple[str, float]]) -> None:
+        template = record.template
+        if not template and record.workflow and record.name == record.workflow:
+            template = _joins.TEMPLATE
+        for stage, seconds in stages:
+            value = _timeline.plausible(seconds)
+            if value is None:
+                detail = f"{record.namespace}/{record.name} stage {stage}: {seconds} s"
+                self._sink.problem("Pod", "negative duration", detail)
+                continue
+            labels = (record.namespace, _joins.PIPELINE, template, stage)
+            self._measure(record, _metrics.STAGE_SECONDS, labels, value)
+
+    def _measure(
+        self,
+        record: Record,
+        metric: Metric,
+        labels: tuple[str, ...],
+        value: float,
+        unless_started_after: float = 0.0,
+    ) -> None:
+        key = (record.namespace, record.workflow or record.name)
+        self._joins.add(
+            key, record.pipeline, Measurement(metric, labels, value, unless_started_after)
+        )
+
+    def _remember_unstarted(self, uid: str, record: Record) -> None:
+        self._unstarted[record.namespace, record.name] = (uid, record.created)
+        if len(self._unstarted) > _UNSTARTED:
+            self._unstarted.popitem(last=False)
+
+    def _count_restart(self, uid: str, record: Record) -> None:
+        """Whether this pod stands in for one of its name that was deleted before it started."""
+        before = self._unstarted.get((record.namespace, record.name))
+        if before is None or before[0] == uid or before[1] > record.created:
+            return
+        del self._unstarted[record.namespace, record.name]
+        if record.workflow:
+            labels = (record.namespace, _joins.PIPELINE)
+            self._measure(record, RESTARTS, labels, 1.0, unless_started_after=before[1] + 1.0)
+
+    def _publish_end(self, record: Record, deletion: float) -> None:
+        if not record.workflow:
+            return
+        node = _object.node_id(record.name, record.workflow)
+        if not node:
+            return
+        ran = record.init_start or record.main_start
+        finished = record.last_end or (deletion if ran else 0.0)
+        end = PodEnd(finished=finished, cause=record.cause)
+        self._joins.add((record.namespace, record.workflow), record.pipeline, End(node, end))
+
+    # -- other kinds
+
+    def _run_changed(self, run: Run) -> None:
+        key = (run.namespace, run.name)
+        if run.gone:
+            self._world.pod_ends.pop(key, None)
+        for record in self._unresolved.pop(key, {}).values():
+            episode = record.episode
+            if episode:
+                self._show(record, episode.reason, -1)
+            self._resolve(record, run)
+            if episode:
+                self._show(record, episode.reason, 1)
+        self._joins.run_known(run)
+
+    def _resolve(self, record: Record, run: Run) -> None:
+        record.pipeline = run.pipeline
+        self._sink.declare(RESTARTS, (record.namespace, run.pipeline))
+
+    def _pod_event(self, event: PodEvent) -> None:
+        record = self._records.get(event.uid)
+        if isinstance(record, Record):
+            self._apply(record, event)
+        elif record is None:
+            if event.reason == "Pulled" and not event.pull_seconds and event.uid not in self._early:
+                return  # the image was there: nothing to remember
+            events = self._early.setdefault(event.uid, [])
+            events.append(event)
+            del events[:-8]
+            self._early.move_to_end(event.uid)
+            if len(self._early) > _UNKNOWN_EVENTS:
+                self._early.popitem(last=False)
+
+    def _apply(self, record: Record, event: PodEvent) -> None:
+        cause = _reasons.event_cause(event.reason)
+        if cause:
+            self._blame(record, cause, event)
+            return
+        if event.pull_seconds and not record.flags & _timeline.STARTUP_COUNTED:
+            _timeline.add_pull(record, event.at - event.pull_seconds, event.at)
+        hint = _reasons.event(event.reason)
+        if record.main_start or (not hint and event.reason != "Pulled"):
+            return
+        record.hint = hint
+        episode = record.episode
+        if episode and hint and episode.reason != hint and episode.reason in _HINTED:
+            self._wait_for(record, hint, event.at, event.at)
+
+    def _blame(self, record: Record, cause: str, event: PodEvent) -> None:
+        if event.cancelled:
+            if record.flags & _timeline.ENDING_BY_EVENT:
+                record.cause = ""
+                record.flags &= ~_timeline.ENDING_BY_EVENT
+            return
+        if record.phase == "Succeeded" or (record.last_end and event.at > record.last_end + 60):
+            return  # taints mark pods that have long ended, too
+        record.cause = cause
+        record.flags |= _timeline.ENDING_BY_EVENT
+        if record.flags & _timeline.COUNTED:
+            self._publish_end(record, 0.0)
+
+
+_HINTED = frozenset(
+    {
+        _reasons.CREATING,
+        _reasons.INITIALIZING,
+        _reasons.CREATING_PULL,
+        _reasons.CREATING_VOLUME,
+        _reasons.CREATING_SANDBOX,
+    }
+)

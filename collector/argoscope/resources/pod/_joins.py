@@ -1,0 +1,103 @@
+"""Measurements that wait for the pod's Workflow, which alone knows the pipeline.
+
+The streams of pods and workflows are not ordered among each other. A measurement waits until the
+workflow is known. When it has not come ``GRACE`` after the pod is gone, or too many wait, the
+workflow's name stands in for the pipeline: the number stays right, only its label is coarser.
+"""
+
+from dataclasses import dataclass
+
+from argoscope.metrics.model import Instrument, Metric
+from argoscope.resources._base import Sink
+from argoscope.resources.world import Key, PodEnd, Run, World
+
+GRACE = 30.0
+"""Seconds that the measurements of a pod that is gone wait for its workflow."""
+_BOUND = 50_000
+PIPELINE = "\0pipeline"
+"""Stands for the pipeline in label values."""
+TEMPLATE = "\0template"
+"""Stands for the template that is the workflow's entrypoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    metric: Metric
+    labels: tuple[str, ...]
+    value: float
+    unless_started_after: float = 0.0
+    """Not counted if the workflow's current attempt started later than this; 0 for always."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """A pod's end, for ``world.pod_ends``."""
+
+    node_id: str
+    end: PodEnd
+
+
+class Joins:
+    def __init__(self, world: World, sink: Sink) -> None:
+        self._world = world
+        self._sink = sink
+        self._waiting: dict[Key, list[Measurement | End]] = {}
+        self._size = 0
+        self._deadlines: dict[Key, float] = {}
+
+    def add(self, key: Key, pipeline: str | None, item: Measurement | End) -> None:
+        """Count ``item`` now if the pipeline is known, else later."""
+        if pipeline is not None:
+            self._settle(key, pipeline, self._world.runs.get(key), item)
+            return
+        if self._size >= _BOUND:
+            self._give_up(next(iter(self._waiting)))
+        self._waiting.setdefault(key, []).append(item)
+        self._size += 1
+
+    def pod_gone(self, key: Key, at: float) -> None:
+        """A pod was deleted whose workflow is not known."""
+        if key in self._waiting:
+            self._deadlines[key] = at + GRACE
+
+    def run_known(self, run: Run) -> None:
+        self._flush((run.namespace, run.name), run.pipeline, run)
+
+    def tick(self, now: float) -> None:
+        for key in [key for key, deadline in self._deadlines.items() if deadline <= now]:
+            self._give_up(key)
+
+    def flush(self) -> None:
+        """Nothing more will come: settle all with what is known."""
+        for key in list(self._waiting):
+            self._give_up(key)
+
+    def _give_up(self, key: Key) -> None:
+        self._flush(key, key[1], None)
+
+    def _flush(self, key: Key, pipeline: str, run: Run | None) -> None:
+        self._deadlines.pop(key, None)
+        items = self._waiting.pop(key, None)
+        if items:
+            self._size -= len(items)
+            for item in items:
+                self._settle(key, pipeline, run, item)
+
+    def _settle(self, key: Key, pipeline: str, run: Run | None, item: Measurement | End) -> None:
+        if isinstance(item, End):
+            # Without its run nobody would ever drop the entry.
+            if run and not run.gone:
+                self._world.pod_ends.setdefault(key, {})[item.node_id] = item.end
+            return
+        # An `argo retry` makes pods again too, but moves the workflow's start.
+        if item.unless_started_after and run and run.started > item.unless_started_after:
+            return
+        entrypoint = run.entrypoint if run else ""
+        labels = tuple(
+            pipeline if value is PIPELINE else entrypoint if value is TEMPLATE else value
+            for value in item.labels
+        )
+        if item.metric.instrument is Instrument.HISTOGRAM:
+            self._sink.observe(item.metric, labels, item.value, exemplar=key[1])
+        else:
+            self._sink.count(item.metric, labels, item.value, exemplar=key[1])

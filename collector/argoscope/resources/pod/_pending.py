@@ -1,0 +1,101 @@
+"""What a pod waits for, and the episodes of waiting.
+
+An episode is one contiguous time under one trouble (``_reasons.family``) before main starts.
+Within a trouble the reason may change (an image error and its back-off, a scheduler message that
+names another shortage): the episode counts under the reason that lasted longest.
+
+It starts and ends at times of the status where there are any (the transition of PodScheduled,
+the creation, a container's start, the deletion request), else when the daemon saw the change.
+The states that every healthy pod passes (``PASSING``) are an episode only from ``PATIENCE`` on;
+what an event tells about a container that is being created (volume, sandbox) takes over the
+whole time since it began, because that was the cause from the start.
+"""
+
+from argoscope.resources import _reasons
+from argoscope.resources._reasons import BACKOFF, CREATING, INITIALIZING, PASSING, SCHEDULING
+from argoscope.resources._time import unix
+from argoscope.resources.pod._object import Condition, ContainerStatus, Pod
+from argoscope.resources.pod._timeline import Episode, Record, initialized
+
+PATIENCE = 30.0
+"""Seconds that normal start-up may take without being an episode."""
+
+_NO_TROUBLE = ("", "ContainerCreating", "PodInitializing")
+
+
+def waiting_for(
+    record: Record, pod: Pod, unscheduled: Condition | None, at: float
+) -> tuple[str, float]:
+    """(reason, since) of a pod whose main container has not started; ("", 0) for nothing."""
+    if unscheduled is not None:
+        reason = _reasons.scheduling(unscheduled.reason or "", unscheduled.message or "")
+        return reason, unix(unscheduled.last_transition_time) or at
+    if not record.scheduled and not pod.spec.node_name:
+        return SCHEDULING, record.created or at
+    status = pod.status
+    trouble = _trouble(status.init_container_statuses) or _trouble(status.container_statuses)
+    episode = record.episode
+    if trouble:
+        return _specific(trouble, episode), at
+    if episode and _reasons.is_crash(episode.reason) and not initialized(status):
+        # A crashing init container between two tries: terminated, or running once more.
+        return episode.reason, at
+    if record.init_start:
+        reason, since = INITIALIZING, record.init_start
+    else:
+        reason, since = CREATING, record.scheduled or record.created or at
+    return record.hint or reason, since
+
+
+def _trouble(statuses: list[ContainerStatus] | None) -> str:
+    for container in statuses or ():
+        waits = container.state.waiting if container.state else None
+        if waits and waits.reason and waits.reason not in _NO_TROUBLE:
+            return _reasons.waiting(waits.reason, waits.message or "")
+    return ""
+
+
+def _specific(reason: str, episode: Episode | None) -> str:
+    """A back-off keeps the error that it backs off from."""
+    if (
+        reason in _reasons.VAGUE
+        and episode
+        and _reasons.family(reason) == _reasons.family(episode.reason)
+    ):
+        return episode.reason
+    return reason
+
+
+def takes_over(old: str, new: str) -> bool:
+    """``new`` refines what ``old`` could not tell: it was so from the start."""
+    return (old == CREATING and new.startswith(CREATING)) or (
+        old == BACKOFF and _reasons.is_image(new)
+    )
+
+
+def change_reason(episode: Episode, reason: str, at: float) -> None:
+    """Another reason of the same trouble."""
+    if not takes_over(episode.reason, reason):
+        spent = episode.spent = episode.spent or {}
+        spent[episode.reason] = spent.get(episode.reason, 0.0) + max(0.0, at - episode.changed)
+        episode.changed = at
+    episode.reason = reason
+
+
+def conclude(episode: Episode, end: float) -> tuple[str, float] | None:
+    """(reason, seconds) of an episode that ended; None if it was only normal start-up."""
+    seconds = max(0.0, end - episode.since)
+    reason = episode.reason
+    if episode.spent:
+        spent = dict(episode.spent)
+        spent[reason] = spent.get(reason, 0.0) + max(0.0, end - episode.changed)
+        reason = max(spent, key=lambda known: spent[known])
+    if reason in PASSING and seconds < PATIENCE:
+        return None
+    return reason, seconds
+
+
+def deletion_request(pod: Pod) -> float:
+    """When somebody asked for the deletion: ``deletionTimestamp`` is later by the grace period."""
+    meta = pod.metadata
+    return max(0.0, unix(meta.deletion_timestamp) - (meta.deletion_grace_period_seconds or 0))
