@@ -95,8 +95,8 @@ def _read_archive(file: Path, complain: Complain) -> Iterator[Item]:
                 if content is not None:
                     members.append((member.name, content.read()))
     streams = [m for m in members if Path(m[0]).name.startswith("watch-")]
-    for name, data in streams or members:
-        yield from _parse(data, f"{file.name}:{name}", complain)
+    for member_name, data in streams or members:
+        yield from _parse(data, f"{file.name}:{member_name}", complain)
 
 
 def _parse(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
@@ -131,7 +131,7 @@ def _is_json(line: bytes) -> bool:
 def _parse_yaml(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        for document in yaml.load_all(data, Loader=loader):  # noqa: S506 - both loaders are safe
+        for document in yaml.load_all(data, Loader=loader):
             if document is not None:
                 yield from _items(msgspec.json.encode(document, enc_hook=str), source, complain)
     except yaml.YAMLError as error:

@@ -15,8 +15,8 @@ class WeekHistory:
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
-        self._completed: dict[Key, "array[float]"] = {}
-        self._failed: dict[Key, "array[float]"] = {}
+        self._completed: dict[Key, array[float]] = {}
+        self._failed: dict[Key, array[float]] = {}
         self._dirty: set[Key] = set()
 
     def add(self, key: Key, finished: float, failed: bool) -> None:

@@ -1,0 +1,104 @@
+"""The ``argoscope inspect`` command."""
+
+import sys
+import time
+from collections import Counter
+
+import click
+from rich.console import Console
+
+from argoscope.export.prometheus import Exposition
+from argoscope.inspect.reading import Item, read
+from argoscope.inspect.replay import Replay
+from argoscope.inspect.report import render
+from argoscope.resources._base import Options
+
+SHOWN = 50  # lines of problems on stderr; more of the same help nobody
+
+
+class Problems:
+    """What could not be read or was skipped, told on stderr as it happens."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, file: str, kind: str, reason: str) -> None:
+        self.count += 1
+        if self.count <= SHOWN:
+            click.echo(f"{file}: {kind or 'unknown kind'}: {reason}", err=True)
+
+    def close(self, unwatched: "Counter[str]") -> None:
+        if self.count > SHOWN:
+            click.echo(f"… and {self.count - SHOWN} more problems", err=True)
+        if unwatched:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(unwatched.items()))
+            click.echo(f"Not watched by argoscope, left out: {kinds}", err=True)
+
+
+@click.command("inspect")
+@click.argument("paths", nargs=-1, required=True, metavar="FILE...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["prom", "openmetrics", "table"]),
+    default="prom",
+    show_default=True,
+    help="The exposition that the daemon would serve, or a report to read.",
+)
+@click.option(
+    "--recorded",
+    is_flag=True,
+    help='FILE holds recorded watch events ({"t": ..., "event": ...}): replay them in time.',
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 if anything was skipped.")
+@click.option(
+    "--pipeline-label",
+    "pipeline_labels",
+    multiple=True,
+    metavar="KEY",
+    help="Workflow label or annotation that names the pipeline; repeatable.",
+)
+def inspect_command(
+    paths: tuple[str, ...],
+    form: str,
+    recorded: bool,
+    strict: bool,
+    pipeline_labels: tuple[str, ...],
+) -> None:
+    """Derive the metrics from objects in files.
+
+    FILE is an object, a List, the output of `kubectl get -o json|yaml`, JSON lines of watch
+    events, a folder or a .tar.zst of recorded streams, or - for standard input:
+
+        kubectl get workflows -A -o json | argoscope inspect -
+    """
+    problems = Problems()
+    replay = Replay(
+        now=time.time(),
+        options=Options(pipeline_labels=pipeline_labels),
+        complain=problems,
+    )
+    items: list[Item] = []
+    for path in paths:
+        try:
+            items.extend(read(path, problems))
+        except OSError as error:
+            raise click.ClickException(f"{path}: {error.strerror or error}") from error
+    if recorded or any(item.at for item in items):
+        replay.recorded(items)
+    else:
+        replay.objects(items)
+    problems.close(replay.unwatched)
+    _print(replay, form)
+    if strict and problems.count:
+        sys.exit(1)
+
+
+def _print(replay: Replay, form: str) -> None:
+    if form == "table":
+        render(replay, Console())
+        return
+    accept = "application/openmetrics-text; version=1.0.0" if form == "openmetrics" else ""
+    body, _ = Exposition(replay.registry, process=False).render(accept, "")
+    sys.stdout.buffer.write(body)
+    sys.stdout.flush()
