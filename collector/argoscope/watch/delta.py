@@ -61,9 +61,10 @@ class Handler(Protocol):
     """What takes the deltas; the pipeline is one.
 
     All methods are called synchronously on the event loop, object by object, so they must be
-    quick. Every version (uid, resourceVersion) comes at most once, and nothing older than what
-    came before. Decoded objects may hold ``msgspec.Raw`` parts, which pin the buffer that they
-    came in: nothing of that kind may be kept.
+    quick, and they must not raise: what fails on one object is theirs to count. Every version
+    (uid, resourceVersion) comes at most once, and nothing older than what came before. Decoded
+    objects may hold ``msgspec.Raw`` parts, which pin the buffer that they came in: nothing of
+    that kind may be kept.
     """
 
     def upsert(self, watched: Watched, obj: Any, size: int, at: float, origin: Origin) -> None:
