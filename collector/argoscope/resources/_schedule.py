@@ -1,12 +1,13 @@
 """When a CronWorkflow is due, as the controller computes it.
 
 The controller hands ``spec.schedules`` to ``ParseStandard`` of github.com/robfig/cron v3, with
-``CRON_TZ=<spec.timezone> `` in front. cronsim and croniter were compared with it and differ where
-a missed run would be counted wrongly: both move a time that daylight saving skips to another hour
-(robfig leaves it out) and run a repeated hour once (robfig twice); both take 7 for Sunday, ``L``,
-``#`` or wrapped ranges (robfig refuses: such a cron never runs); neither knows ``@every`` and
-``TZ=``. So this follows robfig's algorithm step by step; tests compare it with robfig's own
-results and with a walk over every minute.
+``CRON_TZ=<spec.timezone> `` in front. cronsim and croniter were run beside it and differ where a
+missed run would be counted wrongly. Both run a time that daylight saving skips an hour later
+(robfig leaves it out), read ``7``, ``L`` and ``1#2`` (robfig refuses: such a cron never runs) and
+know neither ``@every`` nor ``TZ=``; cronsim runs a repeated hour once (robfig twice), needs both
+days to match in ``0 0 */2 * 1`` (robfig one) and refuses ``?`` and ``@daily``. So this follows
+robfig's algorithm step by step; tests compare it with robfig's own results and with a walk over
+every minute.
 """
 
 import re

@@ -96,14 +96,15 @@ class CronWorkflows:
     def upsert(self, obj: CronWorkflow, seen: Seen) -> None:
         self._clock(seen.at)
         key = (obj.metadata.namespace, obj.metadata.name)
+        uid = obj.metadata.uid or "/".join(key)  # a manifest that was never in a cluster
         cron = self._crons.setdefault(key, _Cron(*key))
-        if cron.uid and cron.uid != obj.metadata.uid:  # made anew, the deletion was not seen
+        if cron.uid and cron.uid != uid:  # made anew, the deletion was not seen
             self._forget(cron)
             cron = self._crons.setdefault(key, _Cron(*key))
         if cron.uid:
             cron.walk(seen.at)  # what was due until now was so under the old state
         else:
-            cron.uid, cron.since, cron.baseline = obj.metadata.uid, seen.at, seen.baseline
+            cron.uid, cron.since, cron.baseline = uid, seen.at, seen.baseline
             self._keys[cron.uid] = key
             self._declare(cron)
         self._read_spec(cron, obj, seen.at)
