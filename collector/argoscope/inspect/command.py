@@ -96,7 +96,10 @@ def inspect_command(
 
 def _print(replay: Replay, form: str) -> None:
     if form == "table":
-        render(replay, Console())
+        console = Console()
+        if not console.is_terminal:  # into a file or pipe: names must not be cut to 80 columns
+            console.width = 160
+        render(replay, console)
         return
     accept = "application/openmetrics-text; version=1.0.0" if form == "openmetrics" else ""
     body, _ = Exposition(replay.registry, process=False).render(accept, "")
