@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from struct import pack
 
 from isal import isal_zlib
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from argoscope.export.process import process_registry
 from argoscope.metrics.registry import Registry
 from argoscope.metrics.series import AnyFamily, Gauge, Packed, Shard
 from argoscope.metrics.text import header, number
@@ -50,11 +51,7 @@ class Exposition:
 
     def __init__(self, registry: Registry, *, process: bool = True) -> None:
         self._registry = registry
-        self._process = CollectorRegistry()
-        if process:
-            ProcessCollector(registry=self._process)
-            PlatformCollector(registry=self._process)
-            GCCollector(registry=self._process)
+        self._process = process_registry() if process else CollectorRegistry()
         self._heads = [
             {family: header(family.metric, openmetrics=om) for family in registry.families}
             for om in (False, True)
