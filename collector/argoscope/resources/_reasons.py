@@ -360,6 +360,4 @@ def disruption_cause(reason: str | None) -> str:
 
 def event_cause(reason: str) -> str:
     """Failure cause that an event announces to its pod, on clusters without DisruptionTarget."""
-    if reason == "Preempted":
-        return "preempted"
-    return "node_lost" if reason == "TaintManagerEviction" else ""
+    return "preempted" if reason == "Preempted" else ""

@@ -33,7 +33,6 @@ _USED = frozenset(
         "FailedCreatePodSandBox",
         "NetworkNotReady",
         "Preempted",
-        "TaintManagerEviction",
     }
 )
 
@@ -105,7 +104,6 @@ class EventDeriver:
                 reason=reason,
                 at=at,
                 pull_seconds=pull_seconds(message) if reason == "Pulled" else 0.0,
-                cancelled=reason == "TaintManagerEviction" and message.startswith("Cancelling"),
             )
         )
 

@@ -55,8 +55,6 @@ class PodEvent(msgspec.Struct, gc=False, frozen=True):
     """When it last happened."""
     pull_seconds: float = 0.0
     """Of Pulled: how long the pull took, waiting included; 0 if the image was there."""
-    cancelled: bool = False
-    """Of TaintManagerEviction: the deletion was called off."""
 
 
 class World:

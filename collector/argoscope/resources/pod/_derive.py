@@ -52,6 +52,7 @@ class PodDeriver:
     # -- deltas
 
     def upsert(self, obj: Pod, seen: Seen) -> None:
+        self._joins.now = seen.at
         uid = obj.metadata.uid
         record = self._records.get(uid)
         if type(record) is tuple:
@@ -66,6 +67,7 @@ class PodDeriver:
             self._finish(uid, record, obj, seen.at)
 
     def delete(self, uid: str, obj: Pod | None, seen: Seen) -> None:
+        self._joins.now = seen.at
         record = self._records.get(uid)
         if record is None:
             if obj is None:
@@ -79,7 +81,7 @@ class PodDeriver:
             elif obj is not None and not record.last_end:
                 # Evicted: its containers' times are gone, the deletion is all that is left.
                 self._publish_end(record, unix(obj.metadata.deletion_timestamp))
-            self._forget(uid, record, seen.at)
+            self._forget(uid, record)
             namespace, phase = record.namespace, record.phase
         else:
             namespace, phase = record
@@ -90,9 +92,9 @@ class PodDeriver:
         self._joins.tick(now)
         self._census.publish()
 
-    def flush(self) -> None:
+    def finish(self) -> None:
         """The input has ended: measurements that wait for a workflow wait no longer."""
-        self._joins.flush()
+        self._joins.finish()
         self._census.publish()
 
     # -- one pod
@@ -184,14 +186,14 @@ class PodDeriver:
             ended = (record.namespace, record.phase)
             self._records[uid] = self._ended.setdefault(ended, ended)
 
-    def _forget(self, uid: str, record: Record, at: float) -> None:
+    def _forget(self, uid: str, record: Record) -> None:
         if record.pipeline is None:
             key = (record.namespace, record.workflow)
             pods = self._unresolved.get(key, {})
             pods.pop(uid, None)
             if not pods:
                 self._unresolved.pop(key, None)
-            self._joins.pod_gone(key, at)
+            self._joins.pod_gone(key)
 
     # -- waiting
 
@@ -344,7 +346,7 @@ class PodDeriver:
     def _apply(self, record: Record, event: PodEvent) -> None:
         cause = _reasons.event_cause(event.reason)
         if cause:
-            self._blame(record, cause, event)
+            self._blame(record, cause)
             return
         if event.pull_seconds and not record.flags & _timeline.STARTUP_COUNTED:
             _timeline.add_pull(record, event.at - event.pull_seconds, event.at)
@@ -356,16 +358,8 @@ class PodDeriver:
         if episode and hint and episode.reason != hint and episode.reason in _HINTED:
             self._wait_for(record, hint, event.at, event.at)
 
-    def _blame(self, record: Record, cause: str, event: PodEvent) -> None:
-        if event.cancelled:
-            if record.flags & _timeline.ENDING_BY_EVENT:
-                record.cause = ""
-                record.flags &= ~_timeline.ENDING_BY_EVENT
-            return
-        if record.phase == "Succeeded" or (record.last_end and event.at > record.last_end + 60):
-            return  # taints mark pods that have long ended, too
+    def _blame(self, record: Record, cause: str) -> None:
         record.cause = cause
-        record.flags |= _timeline.ENDING_BY_EVENT
         if record.flags & _timeline.COUNTED:
             self._publish_end(record, 0.0)
 

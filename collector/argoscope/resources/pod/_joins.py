@@ -1,8 +1,9 @@
 """Measurements that wait for the pod's Workflow, which alone knows the pipeline.
 
 The streams of pods and workflows are not ordered among each other. A measurement waits until the
-workflow is known. When it has not come ``GRACE`` after the pod is gone, or too many wait, the
-workflow's name stands in for the pipeline: the number stays right, only its label is coarser.
+workflow is known. When it has not come ``PATIENCE`` later, or ``GRACE`` after the pod is gone, or
+too many wait, the workflow's name stands in for the pipeline: the number stays right, only its
+label is coarser.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from argoscope.metrics.model import Instrument, Metric
 from argoscope.resources._base import Sink
 from argoscope.resources.world import Key, PodEnd, Run, World
 
+PATIENCE = 600.0
+"""Seconds that measurements wait for a workflow."""
 GRACE = 30.0
 """Seconds that the measurements of a pod that is gone wait for its workflow."""
 _BOUND = 50_000
@@ -41,6 +44,8 @@ class Joins:
     def __init__(self, world: World, sink: Sink) -> None:
         self._world = world
         self._sink = sink
+        self.now = 0.0
+        """The time of what is being handled, Unix seconds."""
         self._waiting: dict[Key, list[Measurement | End]] = {}
         self._size = 0
         self._deadlines: dict[Key, float] = {}
@@ -52,22 +57,26 @@ class Joins:
             return
         if self._size >= _BOUND:
             self._give_up(next(iter(self._waiting)))
-        self._waiting.setdefault(key, []).append(item)
+        if key not in self._waiting:
+            self._waiting[key] = []
+            self._deadlines[key] = self.now + PATIENCE
+        self._waiting[key].append(item)
         self._size += 1
 
-    def pod_gone(self, key: Key, at: float) -> None:
+    def pod_gone(self, key: Key) -> None:
         """A pod was deleted whose workflow is not known."""
         if key in self._waiting:
-            self._deadlines[key] = at + GRACE
+            self._deadlines[key] = self.now + GRACE
 
     def run_known(self, run: Run) -> None:
         self._flush((run.namespace, run.name), run.pipeline, run)
 
     def tick(self, now: float) -> None:
+        self.now = now
         for key in [key for key, deadline in self._deadlines.items() if deadline <= now]:
             self._give_up(key)
 
-    def flush(self) -> None:
+    def finish(self) -> None:
         """Nothing more will come: settle all with what is known."""
         for key in list(self._waiting):
             self._give_up(key)

@@ -74,8 +74,8 @@ INIT_RUNS = 2
 """An init container ran when last seen."""
 STARTUP_COUNTED = 4
 COUNTED = 8
-ENDING_BY_EVENT = 16
-"""``cause`` comes from an event that can be called off."""
+MAIN_RUNS = 16
+"""Main ran when last seen, and how that run ended has not been seen."""
 
 
 def absorb(record: Record, pod: Pod) -> Condition | None:
@@ -114,7 +114,7 @@ def _absorb_init(record: Record, statuses: list[ContainerStatus]) -> None:
 def _absorb_main(record: Record, statuses: list[ContainerStatus]) -> None:
     named = any(container.name == "main" for container in statuses)
     for container in statuses:
-        start, end, _ = _times(record, container)
+        start, end, running = _times(record, container)
         name = container.name
         if name in _EXECUTORS and (named or record.workflow):
             if end > record.wait_end:
@@ -124,8 +124,11 @@ def _absorb_main(record: Record, statuses: list[ContainerStatus]) -> None:
         elif name == "main" or not named:
             if start and (not record.main_start or start < record.main_start):
                 record.main_start = start
+            if running:
+                record.flags |= MAIN_RUNS
             if end > record.main_end:
                 record.main_end = end
+                record.flags &= ~MAIN_RUNS
 
 
 def _times(record: Record, container: ContainerStatus) -> tuple[float, float, bool]:
@@ -158,6 +161,8 @@ def startup_stages(record: Record) -> list[tuple[str, float]]:
     scheduled, init_start, main_start = record.scheduled, record.init_start, record.main_start
     # A native sidecar is an init container that goes on beside main.
     init_end = min(record.init_end, main_start) if main_start else record.init_end
+    if init_start - _SKEW <= init_end < init_start:
+        init_end = init_start  # a finish one second before its start does occur
     init_done = bool(init_start and init_end) and (main_start > 0 or not record.flags & INIT_RUNS)
     if record.created and scheduled:
         stages.append(("schedule", scheduled - record.created))
@@ -182,7 +187,7 @@ def startup_stages(record: Record) -> list[tuple[str, float]]:
 
 def running_stages(record: Record) -> list[tuple[str, float]]:
     """(stage, seconds) of main and what comes after it."""
-    if not record.main_start or not record.main_end:
+    if not record.main_start or not record.main_end or record.flags & MAIN_RUNS:
         return []
     stages = [("main", record.main_end - record.main_start)]
     if record.wait_end:
