@@ -3,7 +3,7 @@
 from argoscope.resources._base import Resource
 from argoscope.resources.rollout.attempts import RolloutDeriver
 from argoscope.resources.rollout.metrics import METRICS
-from argoscope.resources.rollout.objects import Rollout
+from argoscope.resources.rollout.objects import Rollout, decode
 
 RESOURCE = Resource(
     name="rollouts",
@@ -14,4 +14,5 @@ RESOURCE = Resource(
     object_type=Rollout,
     metrics=METRICS,
     derive=RolloutDeriver,
+    decode=decode,
 )

@@ -72,12 +72,17 @@ class RolloutDeriver:
             record = _Record((meta.namespace, meta.name))
             self._records[meta.uid] = record
         self._declare(record, obj)
+        for what in obj.skipped:
+            self._sink.problem("Rollout", "malformed_field", f"{meta.namespace}/{meta.name} {what}")
         self._follow(record, obj, seen)
         self._follow_pauses(record, obj, seen)
         shown = status.phase(obj)
         if shown != record.phase:
             record.phase_since = _when(record, status.phase_since(obj, shown), seen)
             record.phase = shown
+            if shown == "Unknown" and obj.status.phase:
+                detail = f"{meta.namespace}/{meta.name} {obj.status.phase}"
+                self._sink.problem("Rollout", "unknown_phase", detail)
         record.seen_at = seen.at
         self._sink.own(
             meta.uid, gauges.contributions(obj, record.labels, shown, record.phase_since)
@@ -88,7 +93,9 @@ class RolloutDeriver:
             return  # a second deletion must not count the last state again
         if obj is not None:
             self.upsert(obj, seen)
-        del self._records[uid]
+        record = self._records.pop(uid)
+        if obj is None and record.open:
+            self._hidden(record, record.hash)
         self._sink.own(uid, ())
 
     def tick(self, now: float) -> None:
@@ -111,7 +118,7 @@ class RolloutDeriver:
         live = current == record.hash
         if not record.hash:
             self._begin(record, obj, seen)
-            if seen.baseline and _has_ended(record, obj):
+            if _has_ended(record, obj) and (seen.baseline or _is_between(record, obj)):
                 _rest(record, obj)
         elif not live:
             self._switch(record, obj, seen)
@@ -140,7 +147,12 @@ class RolloutDeriver:
     def _switch(self, record: _Record, obj: Rollout, seen: Seen) -> None:
         """Another pod template: the open attempt has ended, and mostly a new one begins."""
         stable = obj.status.stable_rs
-        back = status.is_stable(obj) and stable == record.stable and not record.creation
+        back = (
+            status.is_stable(obj)
+            and stable == record.stable
+            and not record.creation
+            and not _is_another(record, obj)
+        )
         if back and record.open:
             end = _valid(record, status.promoted_at(obj)) or seen.at
             self._count(record.labels, "rolled_back", record.started, end)
@@ -153,8 +165,7 @@ class RolloutDeriver:
         result = _result_before(record, obj) if record.open else ""
         self._begin(record, obj, seen)
         if result == "hidden":
-            detail = f"{'/'.join(record.labels)}: how {before} ended"
-            self._sink.problem("Rollout", "attempt_end_unseen", detail)
+            self._hidden(record, before)
         elif result:
             # A promotion that was not seen has no time any more: the status is about the next.
             end = record.started if result == "superseded" else 0.0
@@ -180,6 +191,10 @@ class RolloutDeriver:
             result = "rolled_back" if status.is_rollback(obj) else "promoted"
             end = _valid(record, status.promoted_at(obj))
         self._count(record.labels, result, record.started, end or fallback)
+
+    def _hidden(self, record: _Record, revision: str) -> None:
+        detail = f"{'/'.join(record.labels)}: how {revision} ended"
+        self._sink.problem("Rollout", "attempt_end_unseen", detail)
 
     def _count(self, labels: Labels, result: str, start: float, end: float) -> None:
         self._sink.count(ATTEMPTS, (*labels, result))
@@ -214,20 +229,30 @@ class RolloutDeriver:
 
     def _follow_pauses(self, record: _Record, obj: Rollout, seen: Seen) -> None:
         known = dict(record.pauses)
-        lasting = {
-            pause_cause(pause.reason): unix(pause.start_time)
-            for pause in obj.status.pause_conditions or ()
-        }
-        if obj.spec.paused and ("user" in known or obj.status.phase == "Paused"):
-            lasting["user"] = known.get("user") or _when(
-                record, status.transition(obj, "Paused", "True"), seen
-            )
+        lasting = self._lasting_pauses(record, obj, known, seen)
         for cause, start in record.pauses:
             if cause not in lasting:
                 self._observe(PAUSED, (*record.labels, cause), start, _resumed(obj, start, seen))
-        record.pauses = tuple(
-            (cause, start or known.get(cause, seen.at)) for cause, start in lasting.items()
-        )
+        record.pauses = tuple(lasting.items())
+
+    def _lasting_pauses(
+        self, record: _Record, obj: Rollout, known: dict[str, float], seen: Seen
+    ) -> dict[str, float]:
+        """Cause -> start of the present pauses; a start of 0 is unknown."""
+        lasting = {}
+        for pause in obj.status.pause_conditions or ():
+            cause = pause_cause(pause.reason)
+            lasting[cause] = unix(pause.start_time)
+            if not lasting[cause] and cause not in known:
+                detail = f"{'/'.join(record.labels)} pauseConditions: {pause.start_time}"
+                self._sink.problem("Rollout", "malformed_time", detail)
+        # spec.paused has no time of its own, and the condition is shared with the other pauses.
+        if obj.spec.paused and "user" in known:
+            lasting["user"] = known["user"]
+        elif obj.spec.paused and obj.status.phase == "Paused":
+            paused = status.transition(obj, "Paused", "True")
+            lasting["user"] = _when(record, paused, seen) if record.seen_at else paused
+        return lasting
 
     def _observe(self, metric: Metric, labels: Labels, start: float, end: float) -> None:
         """Put the time from ``start`` to ``end`` into a histogram, if both are known."""
@@ -274,6 +299,11 @@ def _has_ended(record: _Record, obj: Rollout) -> bool:
     return status.is_stable(obj) and (not record.creation or status.was_healthy(obj))
 
 
+def _is_between(record: _Record, obj: Rollout) -> bool:
+    """Whether the revision may already be the number of the next release, not of this hash."""
+    return status.is_stable(obj) and not record.creation and not status.is_observed(obj)
+
+
 def _rest(record: _Record, obj: Rollout) -> None:
     """Close the attempt without counting it."""
     record.open, record.converged = False, True
@@ -287,6 +317,15 @@ def _is_retried(record: _Record, obj: Rollout) -> bool:
     return True
 
 
+def _is_another(record: _Record, obj: Rollout) -> bool:
+    """Whether status.duration is about a later attempt: going back to the stable revision is none.
+
+    Without it (before 1.10) a release back to a revision that was replaced meanwhile, unseen,
+    looks like a rollback.
+    """
+    return status.attempt_started(obj) > record.started + _CLOCK > _CLOCK
+
+
 def _result_before(record: _Record, obj: Rollout) -> str:
     """How the open attempt ended, seen from the next revision; "hidden" if that does not tell."""
     stable = obj.status.stable_rs
@@ -295,7 +334,9 @@ def _result_before(record: _Record, obj: Rollout) -> str:
             # stableRS is set before a pod of the first revision runs.
             return "created" if status.was_healthy(obj) else "superseded"
         return "promoted"
-    return "superseded" if stable == record.stable else "hidden"
+    # What was stable and is released again, has been replaced in between.
+    replaced = stable != record.stable or status.is_stable(obj)
+    return "hidden" if replaced else "superseded"
 
 
 def _resumed(obj: Rollout, start: float, seen: Seen) -> float:

@@ -1,6 +1,6 @@
 """The fields of a Rollout that derivations read (argoproj.io/v1alpha1, Rollouts 1.5 to 1.10)."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -157,6 +157,8 @@ class Rollout(msgspec.Struct, gc=False):
     metadata: ObjectMeta
     spec: Spec = msgspec.field(default_factory=Spec)
     status: Status = msgspec.field(default_factory=Status)
+    skipped: list[str] = msgspec.field(default_factory=list, name="_skipped")
+    """What was malformed and left out: not part of the object."""
 
     @property
     def canary(self) -> Canary | None:
@@ -171,3 +173,39 @@ class Rollout(msgspec.Struct, gc=False):
         """The canary's steps; empty for a blue-green rollout and a canary without steps."""
         canary = self.canary
         return (canary.steps or []) if canary else []
+
+
+class _Loose(msgspec.Struct, gc=False):
+    metadata: ObjectMeta
+    spec: dict[str, Any] = msgspec.field(default_factory=dict)
+    status: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+_Part = TypeVar("_Part", Spec, Status)
+_decoder = msgspec.json.Decoder(Rollout)
+
+
+def decode(raw: bytes | msgspec.Raw) -> Rollout:
+    """A Rollout of JSON; malformed fields of spec and status are left out and named in ``skipped``.
+
+    Raises msgspec.MsgspecError when not even the metadata can be read.
+    """
+    try:
+        return _decoder.decode(raw)
+    except msgspec.ValidationError:
+        loose = msgspec.json.decode(raw, type=_Loose)
+        skipped: list[str] = []
+        spec = _by_field(loose.spec, Spec, "spec", skipped)
+        status = _by_field(loose.status, Status, "status", skipped)
+        return Rollout(loose.metadata, spec, status, skipped)
+
+
+def _by_field(part: dict[str, Any], kind: type[_Part], name: str, skipped: list[str]) -> _Part:
+    kept = {}
+    for key, value in part.items():
+        try:
+            msgspec.convert({key: value}, kind)
+            kept[key] = value
+        except msgspec.ValidationError as error:
+            skipped.append(f"{name}.{key}: {error}")
+    return msgspec.convert(kept, kind)

@@ -12,12 +12,12 @@ def phase(rollout: Rollout) -> str:
     that of before: shown is Progressing, as the controller's own command line does.
     """
     status = rollout.status
-    if not _observed(rollout) or (status.controller_pause and not status.pause_conditions):
+    if not is_observed(rollout) or (status.controller_pause and not status.pause_conditions):
         return "Progressing"
     return status.phase if status.phase in PHASES else "Unknown"
 
 
-def _observed(rollout: Rollout) -> bool:
+def is_observed(rollout: Rollout) -> bool:
     """Whether status is about the newest spec and workload. observedGeneration is a string."""
     status, meta = rollout.status, rollout.metadata
     observed = status.observed_generation
@@ -147,6 +147,8 @@ def paused_at(rollout: Rollout) -> float:
 
 def phase_since(rollout: Rollout, shown: str) -> float:
     """When the rollout entered the shown phase as far as its status tells, or 0."""
+    if not rollout.status.phase:
+        return unix(rollout.metadata.creation_timestamp)  # no controller has looked at it
     if shown != rollout.status.phase:
         return 0.0
     if shown == "Healthy":

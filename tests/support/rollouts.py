@@ -1,0 +1,112 @@
+"""Rollouts through the real derivation and registry, with a journal of what was counted."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from argoscope.metrics.model import Labels, Metric
+from argoscope.metrics.registry import Registry
+from argoscope.resources._base import Options, Seen
+from argoscope.resources.rollout import RESOURCE
+from argoscope.resources.rollout.metrics import (
+    ABORTS,
+    ATTEMPTS,
+    CONVERGENCE,
+    DURATION,
+    PAUSED,
+    STEP_SECONDS,
+)
+from argoscope.resources.world import World
+from support.recordings import events
+
+Event = tuple[float, dict[str, Any]]
+Sample = tuple[str, float]
+
+
+class Journal(Registry):
+    """A registry that also keeps each count and each sample, in order."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        super().__init__(metrics, now=lambda: 0.0)
+        self.entries: list[tuple[Metric, Labels, float]] = []
+
+    def count(
+        self, metric: Metric, labels: Labels, amount: float = 1.0, *, exemplar: str = ""
+    ) -> None:
+        super().count(metric, labels, amount, exemplar=exemplar)
+        self.entries.append((metric, labels, amount))
+
+    def observe(self, metric: Metric, labels: Labels, value: float, *, exemplar: str = "") -> None:
+        super().observe(metric, labels, value, exemplar=exemplar)
+        self.entries.append((metric, labels, value))
+
+    def of(self, metric: Metric, rollout: str) -> list[Sample]:
+        """(last label, value) of each entry of a rollout."""
+        return [
+            (labels[-1], value)
+            for entry, labels, value in self.entries
+            if entry is metric and labels[1] == rollout
+        ]
+
+    def of_attempts(self, rollout: str) -> list[Sample]:
+        return self.of(ATTEMPTS, rollout)
+
+    def results(self, rollout: str) -> Counter[str]:
+        return Counter(result for result, _ in self.of(ATTEMPTS, rollout))
+
+    def aborts(self, rollout: str) -> list[str]:
+        return [cause for cause, _ in self.of(ABORTS, rollout)]
+
+    def durations(self, rollout: str) -> list[Sample]:
+        return self.of(DURATION, rollout)
+
+    def steps(self, rollout: str) -> list[Sample]:
+        return self.of(STEP_SECONDS, rollout)
+
+    def pauses(self, rollout: str) -> list[Sample]:
+        return self.of(PAUSED, rollout)
+
+    def converged(self, rollout: str) -> list[Sample]:
+        return self.of(CONVERGENCE, rollout)
+
+
+class Watcher:
+    """The derivation as the daemon drives it."""
+
+    def __init__(self) -> None:
+        self.journal = Journal(RESOURCE.metrics)
+        self._deriver = RESOURCE.derive(World(), self.journal, Options())
+        assert RESOURCE.decode is not None
+        self._decode = RESOURCE.decode
+
+    def see(self, event: Event, *, baseline: bool = False) -> None:
+        """Take one watch event."""
+        at, change = event
+        obj = self._decode(json.dumps(change["object"]).encode())
+        obj.metadata.uid = obj.metadata.uid or f"{obj.metadata.namespace}/{obj.metadata.name}"
+        if change["type"] == "DELETED":
+            self._deriver.delete(obj.metadata.uid, obj, Seen(at))
+        else:
+            self._deriver.upsert(obj, Seen(at, baseline=baseline))
+
+    def vanish(self, uid: str, at: float) -> None:
+        """The object is gone at a relist; nobody saw it go."""
+        self._deriver.delete(uid, None, Seen(at))
+
+
+def watch(recorded: Sequence[Event]) -> Journal:
+    watcher = Watcher()
+    for event in recorded:
+        watcher.see(event)
+    return watcher.journal
+
+
+def recorded_rollouts(*, controller_times: bool = True) -> dict[str, list[Event]]:
+    """The recorded watch events by rollout; without status.duration as 1.5 to 1.9 write it."""
+    streams: dict[str, list[Event]] = {}
+    for at, event in events("argo-4.1-loaded", "rollouts"):
+        if not controller_times:
+            event["object"].get("status", {}).pop("duration", None)
+        streams.setdefault(event["object"]["metadata"]["name"], []).append((at, event))
+    return streams
