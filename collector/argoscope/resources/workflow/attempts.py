@@ -102,13 +102,18 @@ def _finish(node: Node, pod: PodEnd | None, run: Run) -> float:
 def _observe_gap(
     sink: Sink, run: Run, node: Node, graph: Predecessors, ends: dict[str, PodEnd]
 ) -> None:
+    started = unix(node.started_at)
+
     def end(before: Node) -> float:
         pod = ends.get(before.id)
-        if pod is not None and pod.finished and not before.daemoned:
+        # A daemon's pod ends after those that waited for it to be ready: its node tells when.
+        if pod is not None and 0 < pod.finished <= started:
             return pod.finished
         return unix(before.finished_at)
 
-    previous, started = graph.last_end(node, end), unix(node.started_at)
-    if previous and started:
+    previous = graph.last_end(node, end)
+    # What ended before the attempt of the run began was kept by `argo retry`: the time since then
+    # was somebody's decision, and no step waited for it.
+    if started and previous and previous >= run.started:
         gap = max(0.0, started - previous)
         sink.observe(STEP_GAP, (run.namespace, run.pipeline), gap, exemplar=run.name)
