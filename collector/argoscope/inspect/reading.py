@@ -151,8 +151,9 @@ def _items(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
         yield from _event(document.event, source, document.t)
     elif document.type and bytes(document.object):
         yield from _event(_Event(type=document.type, object=document.object), source, 0.0)
-    elif document.items is not None and (not document.kind or document.kind.endswith("List")):
-        yield from _each(document.items, document.kind.removesuffix("List"), source)
+    elif document.kind.endswith("List") or (not document.kind and document.items is not None):
+        # An empty list of client-go has null for its items.
+        yield from _each(document.items or [], document.kind.removesuffix("List"), source)
     else:
         yield Item("ADDED", document.kind or guess_kind(data), data, source)
 

@@ -9,8 +9,8 @@ from argoscope.simulator.objects import Object
 
 RECONCILE = 2.0  # seconds; the real controller takes 10, a demo has less patience
 
-Put = Callable[[str, Object], None]
-Remove = Callable[[str, Object], None]
+Put = Callable[[str, Object], object]
+Remove = Callable[[str, Object], object]
 
 
 @dataclass(frozen=True, kw_only=True)
