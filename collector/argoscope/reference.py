@@ -1,6 +1,8 @@
 """What docs/metrics.md, docs/configuration.md and the listing commands are generated from."""
 
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from textwrap import wrap
 from typing import Any, get_args, get_origin
 
@@ -311,3 +313,14 @@ def print_settings(console: Console | None = None) -> None:
         default = str(leaf.default) if leaf.default else ""
         table.add_row(path, leaf.env, escape(default), escape(settings.documentation(path)))
     (console or Console()).print(table)
+
+
+def write(folder: Path) -> None:
+    """docs/metrics.md and docs/configuration.md."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.md").write_text(metrics_markdown(), encoding="utf-8")
+    (folder / "configuration.md").write_text(configuration_markdown(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

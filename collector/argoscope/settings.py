@@ -19,7 +19,12 @@ from typing import Any, Literal, get_type_hints
 from argoscope import _checks as checks
 
 ENV_PREFIX = "ARGOSCOPE_"
-CONFIG_ENV = "ARGOSCOPE_CONFIG"
+_NO_SETTINGS = frozenset(
+    {
+        "ARGOSCOPE_CONFIG",  # the file's path, read by the command line
+        "ARGOSCOPE_SHARED",  # where this project's tests find real input
+    }
+)
 
 FLAGS = {
     "listen": "--listen",
@@ -272,7 +277,7 @@ def _from_env(env: Mapping[str, str], problems: list[Problem]) -> Found:
     known = {leaf.env: leaf.path for leaf in leaves().values()}
     found: Found = []
     for name, value in sorted(env.items()):
-        if not name.startswith(ENV_PREFIX) or not value or name == CONFIG_ENV:
+        if not name.startswith(ENV_PREFIX) or not value or name in _NO_SETTINGS:
             continue
         if name in known:
             found.append((known[name], value, name))

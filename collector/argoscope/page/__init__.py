@@ -1,0 +1,1 @@
+"""The landing page: its answers, its template, its style."""

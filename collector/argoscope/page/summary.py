@@ -1,0 +1,304 @@
+"""The answers of the landing page, from the registry alone: no object is kept for them."""
+
+import asyncio
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from typing import Any, TypeVar
+
+from argoscope.metrics import internal
+from argoscope.metrics.model import Labels, Metric
+from argoscope.metrics.registry import Registry
+from argoscope.metrics.series import Histogram
+from argoscope.page.model import (
+    Active,
+    Cron,
+    Failures,
+    Pending,
+    Release,
+    Summary,
+    Template,
+    Top,
+    Watch,
+)
+from argoscope.resources._reasons import ADVICE
+from argoscope.resources.cron_workflow import metrics as cron
+from argoscope.resources.pod import _metrics as pod
+from argoscope.resources.rollout import metrics as rollout
+from argoscope.resources.workflow import metrics as workflow
+from argoscope.watch.status import ReflectorStatus
+
+SHOWN = 12
+"""Rows of a table; the rest is in the metrics."""
+
+Row = TypeVar("Row")
+
+
+def ready(statuses: Iterable[ReflectorStatus]) -> bool:
+    """Whether there is nothing to wait for: all kinds that exist have synced."""
+    return all(status.ready for status in statuses)
+
+
+async def summarize(registry: Registry, statuses: Sequence[ReflectorStatus]) -> Summary:
+    """Everything that the page shows. Gives way to other tasks between its parts."""
+    parts: dict[str, Any] = {}
+    reader = _Reader(registry)
+    for make in (_workflows, _failures, _templates, _crons, _pending, _rollouts):
+        parts |= make(reader)
+        await asyncio.sleep(0)
+    return Summary(
+        at=registry.now(),
+        ready=ready(statuses),
+        watches=[_watch(status) for status in statuses],
+        problems=list(_problems(reader)),
+        **parts,
+    )
+
+
+class _Reader:
+    """Reads series; a kind that is switched off has none."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    def samples(self, metric: Metric) -> Iterable[tuple[Labels, float]]:
+        return self._registry.samples(metric)
+
+    def by(self, metric: Metric, size: int) -> dict[Labels, dict[str, int]]:
+        """Positive values by the first ``size`` labels, then by the one after them."""
+        found: dict[Labels, dict[str, int]] = defaultdict(dict)
+        for labels, value in self.samples(metric):
+            if value > 0:
+                found[labels[:size]][labels[size]] = round(value)
+        return found
+
+    def histograms(self, metric: Metric) -> Iterable[Histogram]:
+        for family in self._registry.families:
+            if family.metric is metric:
+                for series in family.series.values():
+                    assert isinstance(series, Histogram)
+                    yield series
+
+
+def _top(rows: Iterable[Row], key: Callable[[Row], Any]) -> Top[Row]:
+    rows = list(rows)
+    return Top(heapq.nlargest(SHOWN, rows, key=key), len(rows))
+
+
+def _totals(values: Iterable[dict[str, int]]) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for named in values:
+        for name, number in named.items():
+            totals[name] = totals.get(name, 0) + number
+    return totals
+
+
+def _workflows(reader: _Reader) -> dict[str, Any]:
+    states = reader.by(workflow.ACTIVE, 2)
+    blocked = reader.by(workflow.NODES_BLOCKED, 2)
+    approvals = dict(reader.samples(workflow.SUSPENDED_OLDEST))
+    rows = (
+        Active(
+            namespace=key[0],
+            pipeline=key[1],
+            states=states.get(key, {}),
+            blocked=blocked.get(key, {}),
+            oldest_approval=approvals.get(key, 0.0),
+        )
+        for key in {**states, **blocked}
+    )
+    empty = dict.fromkeys(workflow.STATES, 0)
+    return {
+        "workflows": empty | _totals(states.values()),
+        "active": _top(rows, key=lambda row: (row.count, row.namespace, row.pipeline)),
+    }
+
+
+def _failures(reader: _Reader) -> dict[str, Any]:
+    completed = {key: round(value) for key, value in reader.samples(workflow.COMPLETED_7D)}
+    failed = {key: round(value) for key, value in reader.samples(workflow.FAILED_7D)}
+    causes = reader.by(workflow.FAILURES, 2)
+    rows = []
+    for key, number in failed.items():
+        if number:
+            seen = {
+                cause: count
+                for cause, count in causes.get(key, {}).items()
+                if cause not in workflow.POLICY_CAUSES
+            }
+            rows.append(
+                Failures(
+                    namespace=key[0],
+                    pipeline=key[1],
+                    failed=number,
+                    completed=completed.get(key, number),
+                    cause=max(seen, key=lambda cause: seen[cause], default=""),
+                )
+            )
+    return {
+        "failed_7d": sum(failed.values()),
+        "completed_7d": sum(completed.values()),
+        "failures": _top(rows, key=lambda row: (row.failed, row.namespace, row.pipeline)),
+    }
+
+
+def _templates(reader: _Reader) -> dict[str, Any]:
+    metric = workflow.TEMPLATE_DURATION
+    node_type = metric.label_names.index(workflow.NODE_TYPE.name)
+    counts: dict[Labels, list[int]] = {}
+    totals: dict[Labels, float] = defaultdict(float)
+    for series in reader.histograms(metric):
+        # How long people take to approve something says nothing about a template.
+        if series.labels[node_type] != "Suspend" and any(series.counts):
+            key = series.labels[:3]
+            known = counts.get(key)
+            counts[key] = (
+                [a + b for a, b in zip(known, series.counts, strict=True)]
+                if known
+                else series.counts
+            )
+            totals[key] += series.total
+    means = {key: totals[key] / sum(single) for key, single in counts.items()}
+    slowest = heapq.nlargest(SHOWN, means, key=lambda key: (means[key], key))
+    rows = [
+        Template(
+            namespace=key[0],
+            pipeline=key[1],
+            template=key[2],
+            count=sum(counts[key]),
+            mean=means[key],
+            p95=quantile(0.95, metric.buckets, counts[key]),
+        )
+        for key in slowest
+    ]
+    return {"templates": Top(rows, len(means))}
+
+
+def quantile(q: float, bounds: Sequence[float], counts: Sequence[int]) -> float:
+    """The ``q`` quantile of a histogram's single buckets, linear within a bucket; what lies
+    beyond the last bound counts as that bound."""
+    rank = q * sum(counts)
+    lower = before = 0.0
+    for upper, seen in zip(bounds, accumulate(counts), strict=False):
+        if seen >= rank and seen > before:
+            return lower + (upper - lower) * (rank - before) / (seen - before)
+        lower, before = upper, seen
+    return float(bounds[-1])
+
+
+def _crons(reader: _Reader) -> dict[str, Any]:
+    times = {
+        name: dict(reader.samples(metric))
+        for name, metric in (
+            ("last", cron.LAST_SCHEDULE),
+            ("last_success", cron.LAST_SUCCESS),
+            ("last_failure", cron.LAST_FAILURE),
+            ("next", cron.NEXT_SCHEDULE),
+        )
+    }
+    missed = reader.by(cron.MISSED_RUNS, 2)
+    invalid = reader.by(cron.INVALID, 2)
+    active = dict(reader.samples(cron.ACTIVE))
+    suspended = dict(reader.samples(cron.SUSPENDED))
+    failing = dict(reader.samples(cron.CONSECUTIVE_FAILURES))
+    rows = [
+        Cron(
+            namespace=key[0],
+            name=key[1],
+            schedule=key[2],
+            **{name: known.get(key[:2], 0.0) for name, known in times.items()},
+            missed=missed.get(key[:2], {}),
+            failures_in_a_row=round(failing.get(key[:2], 0.0)),
+            active=round(active.get(key[:2], 0.0)),
+            suspended=suspended.get(key[:2], 0.0) > 0,
+            invalid=sorted(invalid.get(key[:2], {})),
+        )
+        for key, _ in reader.samples(cron.INFO)
+    ]
+    return {
+        "crons": len(rows),
+        "missed": sum(sum(row.missed.values()) for row in rows),
+        "cron": _top(rows, key=_attention),
+    }
+
+
+def _attention(row: Cron) -> tuple[object, ...]:
+    """What needs somebody first, then what is due next."""
+    missed = sum(row.missed.values())
+    return (bool(row.invalid), row.failures_in_a_row, missed, bool(row.next), -row.next, row.name)
+
+
+def _pending(reader: _Reader) -> dict[str, Any]:
+    places: dict[str, dict[str, int]] = defaultdict(dict)
+    for (namespace, pipeline, reason), value in reader.samples(pod.PENDING):
+        if value > 0:
+            places[reason][f"{namespace}/{pipeline}".rstrip("/")] = round(value)
+    rows = [
+        Pending(
+            reason=reason,
+            pods=sum(where.values()),
+            advice=ADVICE.get(reason, ""),
+            where=heapq.nlargest(3, where, key=lambda place: (where[place], place)),
+        )
+        for reason, where in places.items()
+    ]
+    phases = reader.by(pod.PODS, 1)
+    return {
+        "pods": dict.fromkeys(pod.PHASES, 0) | _totals(phases.values()),
+        "pending_pods": sum(row.pods for row in rows),
+        "pending": _top(rows, key=lambda row: (row.pods, row.reason)),
+    }
+
+
+def _rollouts(reader: _Reader) -> dict[str, Any]:
+    ages = dict(reader.samples(rollout.PHASE_AGE))
+    step = dict(reader.samples(rollout.STEP))
+    steps = dict(reader.samples(rollout.STEPS))
+    weights = dict(reader.samples(rollout.WEIGHT))
+    rows = [
+        Release(
+            namespace=key[0],
+            name=key[1],
+            phase=next(iter(phases)),
+            seconds=ages.get(key, 0.0),
+            step=round(step.get(key, 0.0)),
+            steps=round(steps.get(key, 0.0)),
+            weight=weights.get((*key, "canary"), -1.0),
+        )
+        for key, phases in reader.by(rollout.PHASE, 2).items()
+        if "Healthy" not in phases
+    ]
+    return {
+        "releases": len(rows),
+        "rollouts": _top(rows, key=lambda row: (row.phase == "Degraded", row.seconds, row.name)),
+    }
+
+
+def _watch(status: ReflectorStatus) -> Watch:
+    return Watch(
+        resource=status.resource,
+        stream=status.stream,
+        state=status.state.value,
+        reason=status.reason,
+        ready=status.ready,
+        optional=status.optional,
+        objects=status.objects,
+    )
+
+
+def _problems(reader: _Reader) -> Iterable[str]:
+    """What the daemon could not do, one sentence each."""
+    for (kind, reason), number in reader.samples(internal.DECODE_ERRORS):
+        yield f"{number:.0f} {kind} objects or fields were skipped: {reason}; the log names them"
+    for (reason,), number in reader.samples(internal.RUNS_UNOBSERVED):
+        if number:
+            yield f"The end of {number:.0f} runs was not seen: {reason}"
+    for (exporter, reason), number in reader.samples(internal.EXPORT_FAILURES):
+        if number:
+            yield f"{number:.0f} exports over {exporter} failed: {reason}"
+    for (metric,), number in reader.samples(internal.SERIES_FOLDED):
+        yield (
+            f"{metric} is over its series budget: {number:.0f} measurements are under _other;"
+            " raise it in series.budgets or watch fewer namespaces"
+        )
