@@ -1,6 +1,7 @@
 """Rollouts through the real derivation and registry, with a journal of what was counted."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -20,8 +21,11 @@ from argoscope.resources.rollout.metrics import (
 from argoscope.resources.world import World
 from support.recordings import events
 
-Event = tuple[float, dict[str, Any]]
+Object = dict[str, Any]
+Event = tuple[float, Object]
 Sample = tuple[str, float]
+CREATED = 1_800_000_000.0
+"""When the synthetic rollout was created, in Unix seconds."""
 
 
 class Journal(Registry):
@@ -110,3 +114,74 @@ def recorded_rollouts(*, controller_times: bool = True) -> dict[str, list[Event]
             event["object"].get("status", {}).pop("duration", None)
         streams.setdefault(event["object"]["metadata"]["name"], []).append((at, event))
     return streams
+
+
+def at(second: float) -> str:
+    """A Kubernetes time that many seconds after the synthetic rollout was created."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(CREATED + second))
+
+
+def condition(kind: str, status: str, reason: str, second: float, message: str = "") -> Object:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": at(second),
+        "lastUpdateTime": at(second),
+    }
+
+
+def aborted(second: float, why: str = "", revision: int = 2) -> Object:
+    """The part of a status that says that the controller aborted."""
+    message = f"Rollout aborted update to revision {revision}" + (f": {why}" if why else "")
+    return {
+        "phase": "Degraded",
+        "message": f"RolloutAborted: {message}",
+        "abort": True,
+        "abortedAt": at(second),
+        "conditions": [
+            condition("Healthy", "False", "RolloutHealthy", 10),
+            condition("Progressing", "False", "RolloutAborted", second, message),
+        ],
+    }
+
+
+STEPS = [{"setWeight": 25}, {"pause": {}}, {"setWeight": 50}]
+
+
+def canary(second: float, revision: int, current: str, stable: str, **status: Any) -> Event:
+    """A watch event of the rollout shop/web, as a controller before 1.10 writes its status."""
+    conditions = [condition("Healthy", "False", "RolloutHealthy", 10)] if revision > 1 else []
+    if current == stable and status.get("phase") == "Healthy":
+        conditions = [
+            condition("Healthy", "True", "RolloutHealthy", second),
+            condition("Completed", "True", "RolloutCompleted", second),
+        ]
+    return CREATED + second, {
+        "type": "MODIFIED",
+        "object": {
+            "metadata": {
+                "name": "web",
+                "namespace": "shop",
+                "uid": "u-1",
+                "generation": revision,
+                "creationTimestamp": at(0),
+                "annotations": {"rollout.argoproj.io/revision": str(revision)},
+            },
+            "spec": {"replicas": 4, "strategy": {"canary": {"steps": STEPS}}},
+            "status": {
+                "phase": "Progressing",
+                "observedGeneration": str(revision),
+                "currentPodHash": current,
+                "stableRS": stable,
+                "conditions": conditions,
+                **status,
+            },
+        },
+    }
+
+
+def created() -> Event:
+    """The first revision, "a", healthy 5 s after its creation."""
+    return canary(5, 1, "a", "a", phase="Healthy", currentStepIndex=3)

@@ -7,11 +7,12 @@ import pytest
 
 from support.rollouts import Event, Journal, Watcher, recorded_rollouts, watch
 
+Streams = dict[str, list[Event]]
 SEEDS = range(12)
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["1.10", "before 1.10"])
-def streams(request: pytest.FixtureRequest) -> dict[str, list[Event]]:
+def streams(request: pytest.FixtureRequest) -> Streams:
     return recorded_rollouts(controller_times=request.param)
 
 
@@ -51,7 +52,7 @@ def _doubled(rng: random.Random, events: list[Event]) -> list[Event]:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_results_survive_skipped_and_repeated_events(streams, seed) -> None:
+def test_results_survive_skipped_and_repeated_events(streams: Streams, seed: int) -> None:
     rng = random.Random(seed)
     for name, events in streams.items():
         whole = watch(events)
@@ -62,13 +63,13 @@ def test_results_survive_skipped_and_repeated_events(streams, seed) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_repeated_events_change_no_sample(streams, seed) -> None:
+def test_repeated_events_change_no_sample(streams: Streams, seed: int) -> None:
     rng = random.Random(seed)
     for name, events in streams.items():
         assert watch(_doubled(rng, events)).entries == watch(events).entries, name
 
 
-def test_a_daemon_that_starts_anywhere_counts_what_ends_after_that(streams) -> None:
+def test_a_daemon_that_starts_anywhere_counts_what_ends_after_that(streams: Streams) -> None:
     for name, events in streams.items():
         ends = _ends(name, events)
         results = [result for result, _ in watch(events).of_attempts(name)]
@@ -83,7 +84,7 @@ def test_a_daemon_that_starts_anywhere_counts_what_ends_after_that(streams) -> N
             assert watcher.journal.results(name) == Counter(after), (name, start)
 
 
-def test_a_list_after_a_cut_never_counts_more_than_an_unbroken_watch(streams) -> None:
+def test_a_list_after_a_cut_never_counts_more_than_an_unbroken_watch(streams: Streams) -> None:
     for name, events in streams.items():
         whole: Journal = watch(events)
         for cut in range(1, len(events)):
@@ -96,12 +97,12 @@ def test_a_list_after_a_cut_never_counts_more_than_an_unbroken_watch(streams) ->
                 ), (name, cut, length)
 
 
-def test_a_second_deletion_is_ignored(streams) -> None:
+def test_a_second_deletion_is_ignored(streams: Streams) -> None:
     events = streams["canary-approval"]
     assert watch([*events, events[-1]]).entries == watch(events).entries
 
 
-def test_an_attempt_whose_object_vanished_is_reported_and_not_guessed(streams) -> None:
+def test_an_attempt_whose_object_vanished_is_reported_and_not_guessed(streams: Streams) -> None:
     watcher = Watcher()
     events = [e for e in streams["analysis-job"] if e[1]["type"] != "DELETED"]
     for event in events:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from support.rollouts import Sample, recorded_rollouts, watch
+from support.rollouts import Event, Sample, recorded_rollouts, watch
+
+Recorded = tuple[float, dict[str, list[Event]]]
 
 
 @dataclass(frozen=True)
@@ -203,17 +205,17 @@ def _same(got: list[Sample], expected: tuple[Sample, ...], tolerance: float) -> 
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["1.10", "before 1.10"])
-def recorded(request: pytest.FixtureRequest):
+def recorded(request: pytest.FixtureRequest) -> Recorded:
     """(tolerance in seconds, events by rollout), with and without the controller's own times."""
     return TOLERANCE[request.param], recorded_rollouts(controller_times=request.param)
 
 
-def test_the_table_is_about_all_recorded_rollouts(recorded) -> None:
+def test_the_table_is_about_all_recorded_rollouts(recorded: Recorded) -> None:
     assert recorded[1].keys() == STORIES.keys()
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_each_attempt_is_counted_once_with_its_duration(recorded, name) -> None:
+def test_each_attempt_is_counted_once_with_its_duration(recorded: Recorded, name: str) -> None:
     tolerance, streams = recorded
     journal, story = watch(streams[name]), STORIES[name]
     _same(journal.durations(name), story.attempts, tolerance)
@@ -221,28 +223,30 @@ def test_each_attempt_is_counted_once_with_its_duration(recorded, name) -> None:
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_aborts_have_the_cause_that_people_see_in_the_message(recorded, name) -> None:
+def test_aborts_have_the_cause_that_people_see_in_the_message(
+    recorded: Recorded, name: str
+) -> None:
     assert tuple(watch(recorded[1][name]).aborts(name)) == STORIES[name].aborts
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_completed_steps_are_timed(recorded, name) -> None:
+def test_completed_steps_are_timed(recorded: Recorded, name: str) -> None:
     tolerance, streams = recorded
     _same(watch(streams[name]).steps(name), STORIES[name].steps, tolerance)
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_pauses_are_timed_by_cause(recorded, name) -> None:
+def test_pauses_are_timed_by_cause(recorded: Recorded, name: str) -> None:
     tolerance, streams = recorded
     _same(watch(streams[name]).pauses(name), STORIES[name].pauses, tolerance)
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_a_release_converges_at_its_first_conclusive_phase(recorded, name) -> None:
+def test_a_release_converges_at_its_first_conclusive_phase(recorded: Recorded, name: str) -> None:
     tolerance, streams = recorded
     _same(watch(streams[name]).converged(name), STORIES[name].converged, tolerance)
 
 
 @pytest.mark.parametrize("name", STORIES)
-def test_nothing_recorded_is_reported_as_malformed(recorded, name) -> None:
+def test_nothing_recorded_is_reported_as_malformed(recorded: Recorded, name: str) -> None:
     assert watch(recorded[1][name]).problems == {}
