@@ -165,7 +165,7 @@ def family(reason: str) -> str:
 
 
 _VOLUME = (
-    r"persistentvolume|pvc\(s\)|volume node affinity|volume zone|max volume count|volume limit|"
+    r"persistent ?volume|pvc\(s\)|volume node affinity|volume zone|max volume count|volume limit|"
     r"free storage|storage ?class|available disk|NoVolume|VolumeBinding|CSINode|volume attach|"
     r"ephemeral volume controller"
 )

@@ -8,6 +8,7 @@ that have no time in the status (image errors) are by arrival.
 from dataclasses import dataclass, field
 
 import pytest
+
 from support.pods import Pods, recorded
 from support.recordings import recording, require_shared
 
