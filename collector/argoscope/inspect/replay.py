@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from operator import attrgetter
+from typing import Any
 
 import msgspec
 
@@ -12,7 +14,8 @@ from argoscope.metrics.registry import Registry
 from argoscope.pipeline import Pipeline
 from argoscope.resources._base import AnyResource, ObjectMeta, Options
 from argoscope.resources._load import load
-from argoscope.watch.delta import Origin, decoder
+from argoscope.watch.delta import decoder
+from argoscope.watch.intake import Intake
 
 TICK = 1.0  # seconds of recorded time between ticks, as in the daemon
 MAX_TICKS = 3600  # in one gap of a recording: a pause of days needs no ticks a second
@@ -46,18 +49,16 @@ class Replay:
         self.clock = Clock(now)
         self.registry = Registry(catalogue(), now=self.clock)
         self.taken: Counter[str] = Counter()
-        """Objects taken, by kind."""
+        """Objects and events, by kind, of the kinds that argoscope watches."""
         self.unwatched: Counter[str] = Counter()
         """Objects of kinds that argoscope does not watch."""
         self._complain = complain
         self._source = ""
         self._resources = {resource.kind: resource for resource in load()}
-        self._decoders = {r.kind: decoder(r) for r in self._resources.values()}
         self._pipeline = Pipeline(
             tuple(self._resources.values()), self.registry, options, report=self._report
         )
-        self._versions: dict[str, int] = {}
-        self._gone: set[str] = set()
+        self._intakes = {r.kind: self._intake(r) for r in self._resources.values()}
         self._last_tick = 0.0
 
     def _report(self, kind: str, reason: str, detail: str) -> None:
@@ -95,43 +96,27 @@ class Replay:
             self._source = item.source
             resource = self._resources.get(item.kind)
             if resource is not None:
-                self._take(resource, item, item.at if at is None else at)
+                self.taken[item.kind] += 1
+                self._intakes[item.kind].event(
+                    item.type, item.raw, len(item.raw), item.at if at is None else at
+                )
             elif item.kind:
                 self.unwatched[item.kind] += 1
             else:
                 self._complain(item.source, "", "has no kind, and its fields tell none")
 
-    def _take(self, resource: AnyResource, item: Item, at: float) -> None:
-        try:
-            obj = self._decoders[item.kind](item.raw)
-        except msgspec.MsgspecError as error:
-            self._pipeline.problem(resource, "malformed", str(error))
-            return
-        meta = obj.metadata
-        if not meta.uid:  # printed by hand or stripped: still one object
-            meta.uid = f"{item.source}/{item.kind}/{meta.namespace}/{meta.name}"
-        self.taken[item.kind] += 1
-        if not self._is_news(meta, item.type):
-            return
-        if item.type == "DELETED":
-            self._pipeline.delete(resource, meta.uid, obj, at)
-        else:
-            self._pipeline.upsert(resource, obj, len(item.raw), at, Origin.WATCH)
+    def _intake(self, resource: AnyResource) -> Intake:
+        """The daemon's own intake; objects printed without a uid get one of their own here."""
+        decode = decoder(resource)
 
-    def _is_news(self, meta: ObjectMeta, event: str) -> bool:
-        """As the daemon's store: nothing older than what was seen, nothing after a deletion."""
-        if meta.uid in self._gone:
-            return False
-        version = int(meta.resource_version) if meta.resource_version.isdigit() else 0
-        if event == "DELETED":
-            self._gone.add(meta.uid)
-            self._versions.pop(meta.uid, None)
-            return True
-        if version and version <= self._versions.get(meta.uid, 0):
-            return False
-        if version:
-            self._versions[meta.uid] = version
-        return True
+        def named(raw: bytes | msgspec.Raw) -> Any:
+            obj = decode(raw)
+            meta = obj.metadata
+            if not meta.uid:
+                meta.uid = f"{self._source}/{resource.kind}/{meta.namespace}/{meta.name}"
+            return obj
+
+        return Intake(replace(resource, decode=named), self._pipeline)
 
     def _advance(self, to: float) -> None:
         gap = to - self._last_tick
