@@ -130,11 +130,12 @@ class Client:
                 query["continue"] = token
             body = await self.get(path, query)
             page = _page(body)
-            yield page
             token = page.metadata.continue_
+            limit = self._next_limit(len(body), len(page.items))
+            del body  # else it would be held while the next one is fetched
+            yield page
             if not token:
                 return
-            limit = self._next_limit(len(body), len(page.items))
 
     def _next_limit(self, size: int, items: int) -> int:
         """As many objects as fit into ``page_bytes``, by the last page's average."""
@@ -173,7 +174,7 @@ class Client:
                 params=params,
                 data=data,
                 headers=_headers(access, method, data, stream=stream),
-                ssl=access.ssl,
+                ssl=access.tls,
                 server_hostname=access.server_hostname,
                 proxy=access.proxy,
                 allow_redirects=False,  # a redirect leads to a login page, never to the API

@@ -35,7 +35,7 @@ class Access:
     server: str
     """Base address without a trailing slash; may have a path (proxies such as Rancher)."""
     authorization: str = ""
-    ssl: ssl.SSLContext | bool = True
+    tls: ssl.SSLContext | bool = True
     server_hostname: str | None = None
     """Name to verify the certificate against, where it is not the address's."""
     proxy: str | None = None
@@ -124,7 +124,7 @@ class InCluster(_Renewing):
         except OSError as error:
             raise ConfigError(f"service account token {token_file}: {error.strerror}") from error
         tls = self._tls.context(str(self._folder / "ca.crt"), None, None, verify=True)
-        access = Access(server=self._server, authorization=f"Bearer {token}", ssl=tls)
+        access = Access(server=self._server, authorization=f"Bearer {token}", tls=tls)
         return access, self._clock() + RECHECK
 
 
@@ -189,7 +189,7 @@ class KubeConfig(_Renewing):
         return Access(
             server=target.host.rstrip("/"),
             authorization=token,
-            ssl=tls,
+            tls=tls,
             server_hostname=target.tls_server_name,
             proxy=target.proxy or _proxy(target.host),
             compress=True,
