@@ -34,7 +34,7 @@ def test_a_counter_shows_its_last_exemplar(registry: Registry) -> None:
     exemplar = _exemplars(registry)["argo_test_runs_total"]
     assert exemplar.labels == {"workflow": 'etl-"2"'}
     assert exemplar.value == 2.0
-    assert float(exemplar.timestamp) == 1002.0  # 1000 was asked for the series' start
+    assert str(exemplar.timestamp) == "1002.000000000"  # 1000 was asked for the series' start
 
 
 def test_each_bucket_shows_its_last_exemplar(registry: Registry) -> None:
