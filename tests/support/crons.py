@@ -10,7 +10,7 @@ import msgspec
 from argoscope.metrics.model import Instrument, Metric
 from argoscope.metrics.registry import Registry
 from argoscope.resources import cron_workflow, workflow
-from argoscope.resources._base import Options, Seen
+from argoscope.resources._base import AnyResource, Options, Seen
 from argoscope.resources.cron_workflow.metrics import MISSED_RUNS
 from argoscope.resources.world import World
 
@@ -28,7 +28,7 @@ class Crons:
 
     def __init__(self) -> None:
         self.now = 0.0
-        kinds = (workflow.RESOURCE, cron_workflow.RESOURCE)
+        kinds: list[AnyResource] = [workflow.RESOURCE, cron_workflow.RESOURCE]
         self.registry = Registry(
             (metric for kind in kinds for metric in kind.metrics), now=lambda: self.now
         )
