@@ -1,4 +1,4 @@
-"""Expectations of recorded Workflow scenarios as short texts, and the runs that are held to them."""
+"""Expectations of recorded Workflow scenarios as short texts, and the runs held to them."""
 
 from collections import defaultdict
 from dataclasses import dataclass

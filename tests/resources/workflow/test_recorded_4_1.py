@@ -5,6 +5,7 @@ was created, a gap is from the end of one node to the start of the next.
 """
 
 import pytest
+
 from support.workflow_scenarios import Expect, replay, scenarios
 
 BIG_FANOUT = sum(
