@@ -16,7 +16,7 @@ from argoscope.resources.world import World
 
 FINAL_PHASES = ("Successful", "Failed", "Error", "Inconclusive")
 # An Experiment of a rollout's step: <rollout>-<hash>-<revision>-<step>, after a collision -<n>.
-_EXPERIMENT = re.compile(r"(?P<rollout>.+)-[a-z0-9]+-\d+-\d+(?:-\d+)?")
+_EXPERIMENT = re.compile(r"(?P<rollout>.+)-[a-z0-9]{5,}-\d+-\d+(?:-\d+)?")
 
 
 class Measurement(msgspec.Struct, gc=False, rename="camel"):

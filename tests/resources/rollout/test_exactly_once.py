@@ -28,7 +28,7 @@ def _ends(name: str, events: list[Event]) -> list[int]:
 
 
 def _hash(event: Event) -> str:
-    return event[1]["object"].get("status", {}).get("currentPodHash", "")
+    return str(event[1]["object"].get("status", {}).get("currentPodHash", ""))
 
 
 def _controller_times(events: list[Event]) -> bool:
