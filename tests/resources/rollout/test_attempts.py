@@ -48,7 +48,9 @@ def test_an_abort_after_a_retry_that_was_not_seen_counts_too() -> None:
         canary(30, 2, "b", "a", **aborted(30)),
         canary(90, 2, "b", "a", **aborted(90)),
     ]
-    assert watch(events).results("web") == {"created": 1, "aborted": 2}
+    journal = watch(events)
+    assert journal.results("web") == {"created": 1, "aborted": 2}
+    assert journal.durations("web") == [("aborted", 20)]  # when the retry began, nobody knows
 
 
 def test_an_abort_written_again_by_a_stale_controller_counts_once() -> None:

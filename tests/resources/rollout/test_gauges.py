@@ -137,6 +137,23 @@ def test_the_age_of_a_phase_survives_a_restart_of_the_daemon(event: Event, since
     assert dict(journal.samples(PHASE_AGE)) == {("shop", "web"): 100 - since}
 
 
+def test_the_age_of_a_pause_is_its_own_and_not_that_of_the_pause_before() -> None:
+    pauses = [
+        canary(
+            start + 1,
+            2,
+            "b",
+            "a",
+            phase="Paused",
+            pauseConditions=[{"reason": "CanaryPauseStep", "startTime": at(start)}],
+        )
+        for start in (20, 50)
+    ]
+    journal = watch([created(), *pauses])
+    journal.now = lambda: CREATED + 100
+    assert dict(journal.samples(PHASE_AGE)) == {("shop", "web"): 50}
+
+
 def _routed(event: Event, **routers: Any) -> Event:
     event[1]["object"]["spec"]["strategy"]["canary"]["trafficRouting"] = routers
     return event

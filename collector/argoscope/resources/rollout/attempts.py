@@ -77,12 +77,7 @@ class RolloutDeriver:
         self._follow(record, obj, seen)
         self._follow_pauses(record, obj, seen)
         shown = status.phase(obj)
-        if shown != record.phase:
-            record.phase_since = _when(record, status.phase_since(obj, shown), seen)
-            record.phase = shown
-            if shown == "Unknown" and obj.status.phase:
-                detail = f"{meta.namespace}/{meta.name} {obj.status.phase}"
-                self._sink.problem("Rollout", "unknown_phase", detail)
+        self._follow_phase(record, obj, shown, seen)
         record.seen_at = seen.at
         self._sink.own(
             meta.uid, gauges.contributions(obj, record.labels, shown, record.phase_since)
@@ -100,6 +95,18 @@ class RolloutDeriver:
 
     def tick(self, now: float) -> None:
         """Nothing here changes with time: ages are computed from their start."""
+
+    def _follow_phase(self, record: _Record, obj: Rollout, shown: str, seen: Seen) -> None:
+        since = status.phase_since(obj, shown)
+        if shown == record.phase:
+            # Another pause, and what was between the two was not seen.
+            if shown == "Paused" and since > record.phase_since:
+                record.phase_since = since
+            return
+        record.phase, record.phase_since = shown, _when(record, since, seen)
+        if shown == "Unknown" and obj.status.phase:
+            detail = f"{'/'.join(record.labels)} {obj.status.phase}"
+            self._sink.problem("Rollout", "unknown_phase", detail)
 
     def _declare(self, record: _Record, obj: Rollout) -> None:
         if record.generation == obj.metadata.generation and record.seen_at:
@@ -287,9 +294,11 @@ def _start(record: _Record, obj: Rollout, seen: Seen, first_sight: bool) -> floa
     if ended and status.is_stable(obj):
         return 0.0
     unhealthy = status.transition(obj, "Healthy", "False")
-    if ended or first_sight:
+    if first_sight:
         # An attempt that follows an abort or supersedes another looks as long as both together.
         return unhealthy
+    if ended:
+        return unhealthy if unhealthy >= record.seen_at - _CLOCK else 0.0
     return _when(record, unhealthy, seen)
 
 
