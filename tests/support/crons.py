@@ -1,7 +1,7 @@
 """CronWorkflows and their runs through the real derivations, in virtual time."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 from argoscope.metrics.model import Instrument, Metric
 from argoscope.metrics.registry import Registry
 from argoscope.resources import cron_workflow, workflow
-from argoscope.resources._base import AnyResource, Options, Seen
+from argoscope.resources._base import AnyResource, Contribution, Options, Seen
 from argoscope.resources.cron_workflow.metrics import MISSED_RUNS
 from argoscope.resources.world import World
 
@@ -23,13 +23,21 @@ def clock(text: str, day: str = "2026-11-22") -> float:
     return datetime.fromisoformat(f"{day}T{text}").replace(tzinfo=UTC).timestamp()
 
 
+class _Counting(Registry):
+    renewals = 0
+
+    def own(self, owner: str, gauges: Sequence[Contribution]) -> None:
+        self.renewals += owner.startswith("cron-")
+        super().own(owner, gauges)
+
+
 class Crons:
     """A world with the derivations of Workflows and CronWorkflows, ticked once a second."""
 
     def __init__(self) -> None:
         self.now = 0.0
         kinds: list[AnyResource] = [workflow.RESOURCE, cron_workflow.RESOURCE]
-        self.registry = Registry(
+        self.registry = _Counting(
             (metric for kind in kinds for metric in kind.metrics), now=lambda: self.now
         )
         world = World()
@@ -37,6 +45,11 @@ class Crons:
         self._derivers = {
             kind.kind: (kind, kind.derive(world, self.registry, Options())) for kind in kinds
         }
+
+    @property
+    def renewals(self) -> int:
+        """How often the gauges of a CronWorkflow (uid ``cron-...``) were given anew."""
+        return self.registry.renewals
 
     def take(self, at: float, event: dict[str, Any], *, baseline: bool = False) -> None:
         """Give one watch event that arrives at ``at``, after the ticks until then."""
@@ -97,3 +110,86 @@ class Crons:
             for labels, value in self.registry.samples(MISSED_RUNS)
             if labels[:2] == (namespace, name) and value
         }
+
+
+KEY = ("ci", "nightly")
+CRON_LABEL = "workflows.argoproj.io/cron-workflow"
+SCHEDULED = "workflows.argoproj.io/scheduled-time"
+
+
+def stamp(text: str) -> str:
+    return f"2026-11-22T{text}Z"
+
+
+def cron(
+    spec: dict[str, Any] | None = None,
+    status: dict[str, Any] | None = None,
+    *,
+    uid: str = "cron-1",
+    created: str = "09:00:00",
+) -> dict[str, Any]:
+    return {
+        "kind": "CronWorkflow",
+        "metadata": {
+            "namespace": KEY[0],
+            "name": KEY[1],
+            "uid": uid,
+            "creationTimestamp": stamp(created),
+        },
+        "spec": {
+            "schedules": ["*/10 * * * *"],
+            "workflowSpec": {"entrypoint": "main", "templates": [{"name": "main"}]},
+            **(spec or {}),
+        },
+        "status": status or {},
+    }
+
+
+def run(
+    due: str,
+    phase: str = "Running",
+    *,
+    started: str | None = None,
+    finished: str | None = None,
+    shutdown: str | None = None,
+    action: str | None = None,
+    name: str | None = None,
+    created: str | None = None,
+    planned: bool = True,
+) -> dict[str, Any]:
+    """A child that was due at ``due`` (HH:MM:SS), started then, and has not finished."""
+    name = name or f"nightly-{int(clock(due))}"
+    labels = {CRON_LABEL: KEY[1]}
+    if action:
+        labels["workflows.argoproj.io/action"] = action
+    status: dict[str, Any] = {"phase": phase}
+    if phase:
+        status["startedAt"] = stamp(started or due)
+    if finished:
+        status["finishedAt"] = stamp(finished)
+    return {
+        "kind": "Workflow",
+        "metadata": {
+            "namespace": KEY[0],
+            "name": name,
+            "uid": f"uid-{name}",
+            "creationTimestamp": stamp(created or due),
+            "labels": labels,
+            "annotations": {SCHEDULED: stamp(due)} if planned else {},
+        },
+        "spec": {"shutdown": shutdown} if shutdown else {},
+        "status": status,
+    }
+
+
+def at(moment: str, obj: dict[str, Any], kind: str = "MODIFIED") -> Event:
+    return clock(moment), {"type": kind, "object": obj}
+
+
+def play(*events: Event, until: str) -> Crons:
+    crons = Crons()
+    for moment, event in sorted(events, key=lambda item: item[0]):
+        crons.take(moment, event)
+    crons.tick_until(clock(until))
+    crons.tick()
+    return crons

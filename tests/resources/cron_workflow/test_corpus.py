@@ -8,7 +8,8 @@ from support.recordings import require_shared
 
 NOW = clock("12:00:00")
 
-# By file name without the repository; checked one by one. The fixtures of other projects that hold no schedule hold no template either.
+# By file name without the repository, checked one by one. Fixtures of other projects that hold no
+# schedule hold no template either.
 EMPTY = {"schedule", "spec"}
 INVALID_ONES = {
     "LOCAL-ARGO-MCP-TESTING-mcp-test-cron-c81aa2ec": {
