@@ -166,6 +166,8 @@ class Family(Generic[S]):
 
     def __init__(self, metric: Metric, make: Callable[[Labels, float, Shard, int], S]) -> None:
         self.metric = metric
+        self.budget = metric.budget
+        """Most series; configuration may set another one before there are any."""
         self.lines = Lines(metric)
         self.series: dict[Labels, S] = {}
         self.shards: list[Shard] = []
@@ -186,7 +188,7 @@ class Family(Generic[S]):
         Only open labels are folded, so the number of series beyond the budget is that of the
         combinations of closed label values.
         """
-        if len(self.series) < self.metric.budget:
+        if len(self.series) < self.budget:
             return labels
         pairs = zip(self.metric.labels, labels, strict=True)
         folded = tuple(OTHER if label.open else value for label, value in pairs)
