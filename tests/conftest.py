@@ -1,5 +1,7 @@
 """Options and rules that all tests share."""
 
+import asyncio
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,6 +32,19 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         assert text == path.read_text()
 
     return compare
+
+
+if sys.version_info < (3, 14):
+
+    class _NoLoopByAsking(asyncio.DefaultEventLoopPolicy):
+        """As from Python 3.14 on: asking for the loop does not make one, which nobody closes."""
+
+        def get_event_loop(self) -> asyncio.AbstractEventLoop:
+            self._local._set_called = True  # type: ignore[attr-defined]
+            return super().get_event_loop()
+
+    def pytest_configure() -> None:
+        asyncio.set_event_loop_policy(_NoLoopByAsking())
 
 
 _skipped_for_shared: list[str] = []
