@@ -65,4 +65,7 @@ def test_the_recorded_templates(recording: str) -> None:
     templates = Templates()
     for _, event in events(recording, "workflowtemplates", "clusterworkflowtemplates"):
         templates.take(event["type"], event["object"])
-    assert templates.series() == {("ci", "etl", "namespaced"): 1, ("", "shared-tools", "cluster"): 1}
+    assert templates.series() == {
+        ("ci", "etl", "namespaced"): 1,
+        ("", "shared-tools", "cluster"): 1,
+    }
