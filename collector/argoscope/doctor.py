@@ -1,0 +1,316 @@
+"""Checks what the daemon needs from its surroundings, and says what to do about what is missing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from argoscope.app import watched
+from argoscope.export import otlp_settings
+from argoscope.export.otlp_settings import OtlpSettings
+from argoscope.export.otlp_transport import transport
+from argoscope.kube.client import Client
+from argoscope.kube.config import Credentials, find_credentials
+from argoscope.kube.errors import (
+    NETWORK_ERRORS,
+    ConfigError,
+    ForbiddenError,
+    KubeError,
+    NotFoundError,
+    describe,
+)
+from argoscope.resources._base import AnyResource
+from argoscope.settings import Settings
+
+VERBS = ("get", "list", "watch")
+_NEEDED = ("list", "watch")
+_PARALLEL = 8
+_PATIENCE = 10.0
+"""Seconds for one question to the API server; a daemon would wait longer."""
+_OLDEST = (1, 25)
+"""Kubernetes before it had the APIs that current Argo versions need."""
+
+
+class Level(StrEnum):
+    OK = "ok"
+    NOTE = "note"
+    """Nothing is wrong, but something is not there that could be."""
+    DEGRADED = "degraded"
+    """The daemon works, with less than it could."""
+    MISSING = "missing"
+    """The daemon can't do what it was configured for."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    subject: str
+    level: Level
+    message: str
+    advice: str = ""
+    """What to do; empty when nothing needs doing."""
+
+
+def main(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
+    """All findings, in the order in which they build on each other."""
+    return asyncio.run(examine(settings, environ))
+
+
+async def examine(
+    settings: Settings, environ: Mapping[str, str], credentials: Credentials | None = None
+) -> list[Finding]:
+    """The same on a running loop; ``credentials`` are found if not given."""
+    try:
+        credentials = credentials or find_credentials(
+            settings.kubeconfig or None, settings.context or None, environ
+        )
+    except ConfigError as error:
+        advice = "run inside the cluster with a service account, or name a file with --kubeconfig"
+        findings = [_missing("credentials", str(error), advice)]
+    else:
+        async with Client(credentials) as client:
+            findings = [found async for found in _cluster(client, settings)]
+    return [*findings, await _otlp(*otlp_settings.read(environ))]
+
+
+async def _cluster(client: Client, settings: Settings) -> AsyncIterator[Finding]:
+    reached = await _server(client)
+    yield reached
+    if reached.level is Level.MISSING:
+        return
+    served: list[AnyResource] = []
+    for resource in watched(settings):
+        finding = await _kind(client, resource)
+        if finding.level is Level.OK:
+            served.append(resource)
+        yield finding
+    if not any(resource.group for resource in served):
+        yield _missing(
+            "argo",
+            "the API server serves none of Argo's kinds",
+            "install Argo Workflows or Argo Rollouts, or check that this is the right cluster",
+        )
+    for finding in await _permissions(client, served, settings.namespaces):
+        yield finding
+
+
+def _missing(subject: str, message: str, advice: str) -> Finding:
+    return Finding(subject=subject, level=Level.MISSING, message=message, advice=advice)
+
+
+class _Version(msgspec.Struct, rename="camel"):
+    git_version: str = ""
+    major: str = "0"
+    minor: str = "0"
+
+
+async def _server(client: Client) -> Finding:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            version = msgspec.json.decode(await client.get("/version"), type=_Version)
+    except (KubeError, msgspec.MsgspecError, *NETWORK_ERRORS) as error:
+        advice = "check the address and the network path to the API server, then the credentials"
+        return _missing("api server", f"no answer: {describe(error)}", advice)
+    # Managed clusters write a plus behind the minor version.
+    number = (int(version.major), int("".join(filter(str.isdecimal, version.minor)) or 0))
+    if number < _OLDEST:
+        return Finding(
+            subject="api server",
+            level=Level.DEGRADED,
+            message=f"Kubernetes {version.git_version} is older than what argoscope is tested on",
+            advice="upgrade the cluster; watches without bookmarks cost it more lists",
+        )
+    return Finding(
+        subject="api server", level=Level.OK, message=f"Kubernetes {version.git_version}"
+    )
+
+
+class _ApiResource(msgspec.Struct):
+    name: str
+
+
+class _ApiResourceList(msgspec.Struct):
+    resources: list[_ApiResource] = []
+
+
+class _GroupVersion(msgspec.Struct):
+    version: str
+
+
+class _Group(msgspec.Struct):
+    name: str
+    versions: list[_GroupVersion] = []
+
+
+class _GroupList(msgspec.Struct):
+    groups: list[_Group] = []
+
+
+async def _kind(client: Client, resource: AnyResource) -> Finding:
+    """Whether the API server serves the kind in the version that is read."""
+    subject = f"kind {resource.kind}"
+    path = resource.path.removesuffix(f"/{resource.plural}")
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            body = await client.get(path)
+        names = {item.name for item in msgspec.json.decode(body, type=_ApiResourceList).resources}
+        if resource.plural in names:
+            return Finding(
+                subject=subject, level=Level.OK, message=f"served as {resource.api_version}"
+            )
+        others: list[str] = []
+    except NotFoundError:
+        others = await _other_versions(client, resource)
+    except (KubeError, msgspec.MsgspecError, *NETWORK_ERRORS) as error:
+        return _missing(subject, f"can't be looked up: {describe(error)}", "look at the API server")
+    if others:
+        message = f"{resource.group} is served as {', '.join(others)}, not as {resource.version}"
+        return _missing(subject, message, "use a version of argoscope that reads it")
+    return Finding(
+        subject=subject,
+        level=Level.NOTE,
+        message=f"{resource.plural} are not served: the CRD is not installed",
+        advice="nothing, if it is not used here: argoscope looks for it once a minute",
+    )
+
+
+async def _other_versions(client: Client, resource: AnyResource) -> list[str]:
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            body = await client.get("/apis")
+        groups = msgspec.json.decode(body, type=_GroupList).groups
+    except (KubeError, msgspec.MsgspecError, *NETWORK_ERRORS):
+        return []
+    versions = {group.name: [item.version for item in group.versions] for group in groups}
+    return [version for version in versions.get(resource.group, []) if version != resource.version]
+
+
+async def _permissions(
+    client: Client, resources: Sequence[AnyResource], namespaces: tuple[str, ...]
+) -> list[Finding]:
+    limit = asyncio.Semaphore(_PARALLEL)
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_permission(client, resource, namespace, limit))
+            for resource in resources
+            for namespace in ((namespaces if resource.namespaced else ()) or ("",))
+        ]
+    return [task.result() for task in tasks]
+
+
+async def _permission(
+    client: Client, resource: AnyResource, namespace: str, limit: asyncio.Semaphore
+) -> Finding:
+    what = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+    where = f"in namespace {namespace}" if namespace else "in the whole cluster"
+    subject = f"access {what}" + (f" ({namespace})" if namespace else "")
+    try:
+        async with limit, asyncio.timeout(_PATIENCE):
+            answers = {
+                verb: await client.allowed(verb, resource.group, resource.plural, namespace)
+                for verb in VERBS
+            }
+    except ForbiddenError:
+        return Finding(
+            subject=subject,
+            level=Level.DEGRADED,
+            message="the account may not ask what it is allowed to",
+            advice="bind the ClusterRole system:basic-user to it, as clusters do by default",
+        )
+    except (KubeError, *NETWORK_ERRORS) as error:
+        return _missing(subject, f"no answer: {describe(error)}", "look at the API server")
+    denied = [verb for verb, answer in answers.items() if not answer.allowed]
+    if not denied:
+        message = f"{', '.join(VERBS)} {where}"
+        return Finding(subject=subject, level=Level.OK, message=message)
+    if not set(denied) & set(_NEEDED):
+        level = Level.NOTE
+    else:
+        level = Level.DEGRADED if resource.optional else Level.MISSING
+    return Finding(
+        subject=subject,
+        level=level,
+        message=f"not allowed {where}: {', '.join(denied)}",
+        advice=_grant(what, namespace),
+    )
+
+
+def _grant(what: str, namespace: str) -> str:
+    role, scope = ("role", f" --namespace={namespace}") if namespace else ("clusterrole", "")
+    return (
+        f"kubectl create {role} argoscope-{what.partition('.')[0]} --verb={','.join(VERBS)}"
+        f" --resource={what}{scope}, and bind it to the account (the manifests in deploy/ do)"
+    )
+
+
+async def _otlp(settings: OtlpSettings | None, problems: list[str]) -> Finding:
+    """Sends an empty export, which every receiver accepts, over the exporter's own transport."""
+    if problems:
+        return _missing("otlp", "; ".join(problems), "correct the environment variables")
+    if settings is None:
+        return Finding(
+            subject="otlp",
+            level=Level.NOTE,
+            message="no endpoint is configured",
+            advice="nothing, if Prometheus scrapes; else set OTEL_EXPORTER_OTLP_ENDPOINT",
+        )
+    parts = urlsplit(settings.endpoint)
+    where = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    try:
+        carrier = transport(settings)
+    except OSError as error:
+        return _missing("otlp", f"certificates: {error}", "correct the paths of the PEM files")
+    try:
+        async with asyncio.timeout(settings.timeout):
+            outcome = await carrier.send(b"")
+    except TimeoutError:
+        outcome = None
+    finally:
+        await carrier.close()
+    if outcome is not None and not outcome.reason:
+        return Finding(
+            subject="otlp", level=Level.OK, message=f"{where} accepts metrics ({settings.protocol})"
+        )
+    reason = outcome.reason if outcome is not None else "timeout"
+    detail = f": {outcome.detail}" if outcome is not None and outcome.detail else ""
+    return _missing(
+        "otlp", f"{where} does not take metrics: {reason}{detail}", _OTLP_ADVICE[reason]
+    )
+
+
+_OTLP_ADVICE = {
+    "connection": "check the host, the port and TLS; http/protobuf listens on 4318, grpc on 4317",
+    "timeout": "check the network path; http/protobuf listens on 4318, grpc on 4317",
+    "unauthorized": "set the token in OTEL_EXPORTER_OTLP_HEADERS",
+    "throttled": "the receiver asks to send less: lengthen OTEL_METRIC_EXPORT_INTERVAL",
+    "unavailable": "the receiver is there but not ready: look at its log",
+    "rejected": "check the path and OTEL_EXPORTER_OTLP_PROTOCOL; the receiver must take metrics",
+    "partial": "the receiver threw points away: look at its log",
+    "server_error": "look at the receiver's log",
+}
+
+
+def to_json(findings: Sequence[Finding]) -> str:
+    return msgspec.json.format(msgspec.json.encode(findings)).decode()
+
+
+_STYLES = {Level.OK: "green", Level.NOTE: "cyan", Level.DEGRADED: "yellow", Level.MISSING: "red"}
+
+
+def print_table(findings: Sequence[Finding], console: Console | None = None) -> None:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for finding in findings:
+        style = _STYLES[finding.level]
+        text = Text(finding.message)
+        if finding.advice:
+            text.append(
+                f"\n→ {finding.advice}", style="" if finding.level is Level.NOTE else "bold"
+            )
+        table.add_row(Text(finding.level, style=style), Text(finding.subject), text)
+    (console or Console()).print(table)
