@@ -120,7 +120,7 @@ class Resource(Generic[T]):
     """A watched kind."""
 
     name: str
-    """Stable lower-case name, the value of the ``resource`` label."""
+    """The API's plural, in lower case: the value of the ``resource`` label."""
     group: str
     version: str
     plural: str

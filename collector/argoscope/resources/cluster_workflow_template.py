@@ -4,7 +4,7 @@ from argoscope.resources._base import Resource
 from argoscope.resources.workflow_template import TEMPLATE_INFO, TemplateInfos, WorkflowTemplate
 
 RESOURCE = Resource(
-    name="cluster_workflow_template",
+    name="clusterworkflowtemplates",
     group="argoproj.io",
     version="v1alpha1",
     plural="clusterworkflowtemplates",

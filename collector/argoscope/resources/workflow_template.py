@@ -52,7 +52,7 @@ class TemplateInfos:
 
 
 RESOURCE = Resource(
-    name="workflow_template",
+    name="workflowtemplates",
     group="argoproj.io",
     version="v1alpha1",
     plural="workflowtemplates",

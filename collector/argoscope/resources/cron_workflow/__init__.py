@@ -6,7 +6,7 @@ from argoscope.resources.cron_workflow.metrics import METRICS
 from argoscope.resources.cron_workflow.objects import CronWorkflow
 
 RESOURCE = Resource(
-    name="cron_workflow",
+    name="cronworkflows",
     group="argoproj.io",
     version="v1alpha1",
     plural="cronworkflows",

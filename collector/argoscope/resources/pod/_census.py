@@ -12,12 +12,12 @@ class Census:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._counts: dict[tuple[Metric, Labels], int] = {}
-        self._changed: set[tuple[Metric, Labels]] = set()
+        self._changed: dict[tuple[Metric, Labels], None] = {}
 
     def add(self, metric: Metric, labels: Labels, change: int) -> None:
         series = (metric, labels)
         self._counts[series] = self._counts.get(series, 0) + change
-        self._changed.add(series)
+        self._changed[series] = None
 
     def publish(self) -> None:
         for series in self._changed:

@@ -207,7 +207,7 @@ class PodDeriver:
             record.episode = Episode(reason=reason, since=since, changed=since)
             self._show(record, reason, 1)
             return
-        if episode.reason == reason:
+        if episode.reason == reason or _pending.is_coarser(reason, episode.reason):
             return
         old = episode.reason
         same = _reasons.family(old) == _reasons.family(reason)
@@ -241,9 +241,7 @@ class PodDeriver:
         assert episode is not None
         record.episode = None
         self._show(record, episode.reason, -1)
-        if episode.reason != record.hint:
-            record.hint = ""
-        concluded = _pending.conclude(episode, end)
+        concluded = _pending.conclude(episode, _pending.end_of(record, episode, end))
         if concluded is None:
             return
         reason, seconds = concluded
@@ -353,6 +351,8 @@ class PodDeriver:
         hint = _reasons.event(event.reason)
         if record.main_start or (not hint and event.reason != "Pulled"):
             return
+        if not hint and record.hint != _reasons.CREATING_PULL:
+            return  # Pulled: ends nothing but a pull
         record.hint = hint
         episode = record.episode
         if episode and hint and episode.reason != hint and episode.reason in _HINTED:

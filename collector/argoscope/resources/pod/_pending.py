@@ -12,7 +12,15 @@ whole time since it began, because that was the cause from the start.
 """
 
 from argoscope.resources import _reasons
-from argoscope.resources._reasons import BACKOFF, CREATING, INITIALIZING, PASSING, SCHEDULING
+from argoscope.resources._reasons import (
+    BACKOFF,
+    CREATING,
+    CREATING_PULL,
+    GATED,
+    INITIALIZING,
+    PASSING,
+    SCHEDULING,
+)
 from argoscope.resources._time import unix
 from argoscope.resources.pod._object import Condition, ContainerStatus, Pod
 from argoscope.resources.pod._timeline import Episode, Record, initialized
@@ -36,15 +44,15 @@ def waiting_for(
     trouble = _trouble(status.init_container_statuses) or _trouble(status.container_statuses)
     episode = record.episode
     if trouble:
+        record.hint = ""
         return _specific(trouble, episode), at
     if episode and _reasons.is_crash(episode.reason) and not initialized(status):
         # A crashing init container between two tries: terminated, or running once more.
         return episode.reason, at
     if record.init_start:
-        reason, since = INITIALIZING, record.init_start
-    else:
-        reason, since = CREATING, record.scheduled or record.created or at
-    return record.hint or reason, since
+        pulls = record.hint == CREATING_PULL
+        return record.hint if pulls else INITIALIZING, record.init_start
+    return record.hint or CREATING, record.scheduled or record.created or at
 
 
 def _trouble(statuses: list[ContainerStatus] | None) -> str:
@@ -66,6 +74,11 @@ def _specific(reason: str, episode: Episode | None) -> str:
     return reason
 
 
+def is_coarser(reason: str, known: str) -> bool:
+    """The status still says only ContainerCreating, of what an event had told more."""
+    return reason == CREATING and known.startswith(CREATING)
+
+
 def takes_over(old: str, new: str) -> bool:
     """``new`` refines what ``old`` could not tell: it was so from the start."""
     return (old == CREATING and new.startswith(CREATING)) or (
@@ -80,6 +93,18 @@ def change_reason(episode: Episode, reason: str, at: float) -> None:
         spent[episode.reason] = spent.get(episode.reason, 0.0) + max(0.0, at - episode.changed)
         episode.changed = at
     episode.reason = reason
+
+
+def end_of(record: Record, episode: Episode, end: float) -> float:
+    """``end``, or the earlier time in the status at which this wait was over: states in between
+    may not have been seen."""
+    reason = episode.reason
+    over = 0.0
+    if reason in (SCHEDULING, GATED) or reason.startswith("Unschedulable"):
+        over = record.scheduled
+    elif reason.startswith(CREATING):
+        over = record.init_start or record.main_start
+    return min(end, over) if over >= episode.since else end
 
 
 def conclude(episode: Episode, end: float) -> tuple[str, float] | None:

@@ -6,7 +6,7 @@ from argoscope.resources.workflow.metrics import METRICS
 from argoscope.resources.workflow.objects import Workflow, decode
 
 RESOURCE = Resource(
-    name="workflow",
+    name="workflows",
     group="argoproj.io",
     version="v1alpha1",
     plural="workflows",

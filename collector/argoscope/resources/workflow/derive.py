@@ -2,9 +2,10 @@
 
 A run attempt is (uid, finishedAt), a node attempt (uid, node id, startedAt). While an attempt of
 the run is going on, ``Record.done`` holds the node attempts that were counted. When the run ends
-all of them are counted, so the set is dropped and a time takes its place: after `argo retry` only
-nodes that started at or after the retry are new, since the retry deletes what it makes again and
-moves the workflow's startedAt to its own time.
+all of them are counted, so the set is dropped and that time takes its place: after `argo retry`
+only nodes that started at or after the end of the attempt before are new, since the retry deletes
+what it makes again. The retry's own time, which becomes the workflow's startedAt, can't serve: it
+may come from the clock of somebody's laptop.
 """
 
 from array import array
@@ -13,11 +14,17 @@ from argoscope.metrics.internal import RUNS_UNOBSERVED
 from argoscope.resources._base import Contribution, Options, Seen, Sink
 from argoscope.resources._time import unix
 from argoscope.resources.workflow import gauges as gauge
+from argoscope.resources.workflow.actions import (
+    count_action,
+    note_actions,
+    note_resumed,
+    shutdown_cause,
+    stopped_by_user,
+)
 from argoscope.resources.workflow.attempts import count_attempts
 from argoscope.resources.workflow.causes import cause_of_message, cause_of_node, root_cause
 from argoscope.resources.workflow.history import WeekHistory
 from argoscope.resources.workflow.metrics import (
-    ACTIONS,
     COMMON_CAUSES,
     FAILURES,
     LOCK_WAIT,
@@ -26,7 +33,6 @@ from argoscope.resources.workflow.metrics import (
     RUN_PENDING,
     RUN_PHASES,
     RUNS,
-    WORKFLOW_ACTIONS,
 )
 from argoscope.resources.workflow.naming import LABEL_CRON, pipeline_of
 from argoscope.resources.workflow.nodes import attempt_key, is_attempt
@@ -34,8 +40,6 @@ from argoscope.resources.workflow.objects import Node, Workflow, inflate
 from argoscope.resources.workflow.record import Record
 from argoscope.resources.world import Key, Run, World
 
-LABEL_ACTION = "workflows.argoproj.io/action"
-LABEL_RESUBMITTED = "workflows.argoproj.io/resubmitted-from-workflow"
 SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
 MAX_NAMES = 50_000
 INFLATE_EVERY = 5.0  # seconds: inflating is 60 times the cost of the rest of an event
@@ -66,20 +70,23 @@ class WorkflowDeriver:
         if record is None:
             record = self._new_record(workflow)
             self._records[uid] = record
-        before = (record.run.phase, record.run.started, record.run.finished, record.run.shutdown)
-        self._note_actions(workflow, record, first, seen)
+        run = record.run
+        before = (run.phase, run.started, run.finished, run.shutdown)
+        note_actions(self._world, self._sink, workflow, record, first, seen)
         self._read_run(workflow, record, seen)
+        self._note_retry(record, started_before=before[1])
+        if first or before != (run.phase, run.started, run.finished, run.shutdown):
+            # Before anything is counted: what pods waited to tell about this run is told now.
+            self._world.run_changed(run)
         nodes = self._nodes(workflow, record, seen)
         if nodes is not None:
             self._derive(workflow, record, nodes, seen, first)
             self._own(workflow, record, nodes, seen)
-        run = record.run
-        if first or before != (run.phase, run.started, run.finished, run.shutdown):
-            self._world.run_changed(run)
 
     def delete(self, uid: str, workflow: Workflow | None, seen: Seen) -> None:
-        if workflow is not None and uid in self._records:
-            self._records[uid].next_inflate = 0.0  # nothing comes after this state
+        if workflow is not None:
+            if uid in self._records:
+                self._records[uid].next_inflate = 0.0  # nothing comes after this state
             self.upsert(workflow, seen)
         record = self._records.pop(uid, None)
         if record is None:
@@ -100,6 +107,7 @@ class WorkflowDeriver:
         if now >= self._next_expiry:
             self._next_expiry = now + 60.0
             self._week.expire(now)
+        self._week.expose()
 
     # -- reading
 
@@ -147,12 +155,12 @@ class WorkflowDeriver:
     def _read_run(self, workflow: Workflow, record: Record, seen: Seen) -> None:
         run, status = record.run, workflow.status
         phase = status.phase or ""
-        run.phase = phase if phase in _PHASES else ""
+        if phase in _PHASES:
+            run.phase = phase
         run.started = self._time(workflow, "startedAt", status.started_at, seen)
         run.finished = self._time(workflow, "finishedAt", status.finished_at, seen)
         run.shutdown = workflow.spec.shutdown
-        action = (workflow.metadata.labels or {}).get(LABEL_ACTION, "")
-        run.by_user = action in ("Stop", "Terminate")
+        run.by_user = stopped_by_user(workflow)
         if not run.entrypoint:
             stored = status.stored_workflow_template_spec
             run.entrypoint = stored.entrypoint if stored else ""
@@ -200,16 +208,14 @@ class WorkflowDeriver:
         if first and seen.baseline:
             self._take_as_history(workflow, record, nodes)
             return
-        if record.counted and run.started > record.counted - 1 and run.finished != record.counted:
-            self._begin_retry(record)
         self._observe_pending(record, nodes)
         self._observe_locks(workflow, record, nodes, seen)
-        over = run.phase in _OVER and run.finished > 0
-        if over and run.finished == record.counted:
+        if record.counted:
             return
-        shutdown = self._shutdown_cause(workflow, run)
+        over = run.phase in _OVER and run.finished > 0
+        shutdown = shutdown_cause(self._world, workflow, run)
         count_attempts(self._world, self._sink, record, nodes, shutdown, self._templates, seen)
-        self._note_resumed(record, nodes, count=True)
+        note_resumed(self._sink, record, nodes, count=True)
         if over:
             self._count_run(workflow, record, nodes, shutdown)
 
@@ -219,16 +225,29 @@ class WorkflowDeriver:
         over = run.phase in _OVER
         record.done = array("Q", (attempt_key(n) for n in nodes.values() if is_attempt(n, over)))
         record.pending_seen = run.started > 0
-        self._note_resumed(record, nodes, count=False)
+        note_resumed(self._sink, record, nodes, count=False)
         if over and run.finished:
-            cause = self._run_cause(workflow, run, nodes, self._shutdown_cause(workflow, run))
+            cause = self._run_cause(
+                workflow, run, nodes, shutdown_cause(self._world, workflow, run)
+            )
             self._close_attempt(record, cause)
 
-    def _begin_retry(self, record: Record) -> None:
-        record.since = record.run.started
-        record.counted = 0.0
-        key = (record.run.namespace, record.run.pipeline)
-        self._sink.count(WORKFLOW_ACTIONS, (*key, "retry"))
+    def _note_retry(self, record: Record, started_before: float) -> None:
+        """`argo retry` moves startedAt and takes phase and finishedAt away for a while.
+
+        An attempt whose end was hidden by a cut is known to have been: it is unobserved.
+        """
+        run = record.run
+        moved = started_before > 0 and run.started > 0 and run.started != started_before
+        if record.counted:
+            if not moved and run.phase in _OVER:
+                return
+            record.since, record.counted = record.counted, 0.0
+        elif moved:
+            self._sink.count(RUNS_UNOBSERVED, ("retried_unseen",))
+        else:
+            return
+        count_action(self._sink, run, "retry")
 
     def _observe_pending(self, record: Record, nodes: dict[str, Node]) -> None:
         run = record.run
@@ -295,7 +314,8 @@ class WorkflowDeriver:
     def _close_attempt(self, record: Record, cause: str) -> None:
         run = record.run
         record.counted = run.finished
-        record.done = array("Q")
+        # Only what started in the very second of the end could be taken for a retry's.
+        record.done = array("Q", (key for key in record.done if key & 0xFFFFFFFF >= run.finished))
         record.waiting = None
         self._world.pod_ends.pop((run.namespace, run.name), None)
         failed = bool(cause) and cause not in POLICY_CAUSES
@@ -314,55 +334,6 @@ class WorkflowDeriver:
             ends = self._world.pod_ends.get((run.namespace, run.name), {})
             return cause_of_node(leaf, ends.get(leaf.id), "")
         return cause_of_message(workflow.status.message or "")
-
-    def _shutdown_cause(self, workflow: Workflow, run: Run) -> str:
-        """stopped, terminated or replaced if the run was shut down, else empty."""
-        strategy = workflow.spec.shutdown
-        if not strategy:
-            return ""
-        if strategy == "Stop":
-            return "stopped"
-        policy = self._world.cron_policies.get((run.namespace, run.cron), "")
-        return "replaced" if policy == "Replace" and not run.by_user else "terminated"
-
-    # -- what people did
-
-    def _note_actions(self, workflow: Workflow, record: Record, first: bool, seen: Seen) -> None:
-        """From what changed in the spec, as all versions do it; 3.4 sets no action label."""
-        run = record.run
-        suspended = bool(workflow.spec.suspend)
-        actions = []
-        if first and LABEL_RESUBMITTED in (workflow.metadata.labels or {}):
-            actions.append("resubmit")
-        if workflow.spec.shutdown and not run.shutdown:
-            run.by_user = bool((workflow.metadata.labels or {}).get(LABEL_ACTION))
-            cause = self._shutdown_cause(workflow, run)
-            actions += {"stopped": ["stop"], "terminated": ["terminate"]}.get(cause, [])
-        if suspended and not record.suspended_since:
-            record.suspended_since = seen.at
-            # A workflow that is created suspended was not suspended by anybody.
-            actions += [] if first else ["suspend"]
-        elif not suspended and record.suspended_since:
-            record.suspended_since = 0.0
-            actions.append("resume")
-        if not (first and seen.baseline):
-            self._count_actions(run, actions)
-
-    def _note_resumed(self, record: Record, nodes: dict[str, Node], *, count: bool) -> None:
-        """Approvals: a Suspend node says ``Resumed by`` and stays in the status."""
-        resumed = sum(
-            1
-            for node in nodes.values()
-            if node.type == "Suspend" and (node.message or "").startswith("Resumed by")
-        )
-        if count and resumed > record.resumed:
-            self._count_actions(record.run, ["resume"] * (resumed - record.resumed))
-        record.resumed = resumed
-
-    def _count_actions(self, run: Run, actions: list[str]) -> None:
-        for action in actions:
-            assert action in ACTIONS
-            self._sink.count(WORKFLOW_ACTIONS, (run.namespace, run.pipeline, action))
 
     # -- gauges
 

@@ -27,7 +27,7 @@ class WeekHistory:
         self._dirty.add(key)
 
     def expire(self, now: float) -> None:
-        """Drop what ended more than a week before ``now`` and set the gauges that changed."""
+        """Drop what ended more than a week before ``now``."""
         for ends in (self._completed, self._failed):
             for key, times in list(ends.items()):
                 old = bisect_right(times, now - WINDOW)
@@ -36,6 +36,9 @@ class WeekHistory:
                     self._dirty.add(key)
                 if not times:
                     del ends[key]
+
+    def expose(self) -> None:
+        """Set the gauges of the pipelines whose numbers have changed."""
         for key in self._dirty:
             self._expose(key)
         self._dirty.clear()

@@ -3,6 +3,7 @@
 import re
 from array import array
 from collections.abc import Callable, Iterator
+from zlib import crc32
 
 from argoscope.resources._time import unix
 from argoscope.resources.workflow.metrics import LEAF_TYPES, RUN_PHASES
@@ -14,12 +15,13 @@ _RETRY_INDEX = re.compile(r"\((\d+)\)\Z")
 
 
 def attempt_key(node: Node) -> int:
-    """64 bits that identify an attempt: the node id's 32-bit hash (0 for the root), startedAt.
+    """64 bits that identify an attempt: the node id's 32-bit hash, startedAt.
 
     A node id ends in the FNV hash of the node's name; `argo retry` reuses ids with new times.
+    Ids of another form are hashed here.
     """
     tail = node.id.rpartition("-")[2]
-    digest = int(tail) & 0xFFFFFFFF if tail.isdigit() else 0
+    digest = int(tail) & 0xFFFFFFFF if tail.isdecimal() else crc32(node.id.encode())
     return digest << 32 | int(unix(node.started_at)) & 0xFFFFFFFF
 
 
