@@ -48,10 +48,10 @@ def _padded(states: list[dict[str, Any]], size: int) -> list[bytes]:
     out = []
     for state in states:
         entries: list[dict[str, Any]] = []
-        state = state | {"metadata": state["metadata"] | {"managedFields": entries}}
-        while len(json.dumps(state)) < size:
+        sent = state | {"metadata": state["metadata"] | {"managedFields": entries}}
+        while len(json.dumps(sent)) < size:
             entries.append({"manager": "kubelet", "operation": "Update", "fieldsV1": fields})
-        out.append(json.dumps(state, separators=(",", ":")).encode())
+        out.append(json.dumps(sent, separators=(",", ":")).encode())
     return out
 
 
@@ -97,6 +97,9 @@ def client_models(objects: list[bytes]) -> None:
     client = ApiClient()  # before version 37 the models could not be made from dicts in public
     for raw in objects:
         client.deserialize(SimpleNamespace(data=raw.decode()), "V1Pod")
+
+
+PEERS = {"json and dicts": json_and_dicts, "kubernetes models": client_models}
 
 
 def rate(work: Callable[[list[bytes]], None], objects: list[bytes], rounds: int) -> float:

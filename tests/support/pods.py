@@ -22,7 +22,7 @@ class Pods:
     def __init__(self) -> None:
         self.now = 0.0
         self.world = World()
-        self.registry = Registry(pod.METRICS, now=lambda: self.now)
+        self.registry = Registry(pod.METRICS, now=lambda: float(self.now))
         self.pods = pod.PodDeriver(self.world, self.registry, Options())
         self.events = event.EventDeriver(self.world, self.registry, Options())
         self._pod = msgspec.json.Decoder(pod.Pod)
