@@ -81,6 +81,7 @@ class _ReportingSink:
     """The registry, with every problem also told to ``report``."""
 
     def __init__(self, registry: Registry, report: Reporter) -> None:
+        self.register = registry.register
         self.declare = registry.declare
         self.count = registry.count
         self.observe = registry.observe

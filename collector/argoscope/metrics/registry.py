@@ -68,12 +68,13 @@ class Registry:
         self._holdings: dict[_Key, _Holding] = {}
         self._strings: dict[str, str] = {}
         for metric in (*metrics, *INTERNAL):
-            known = self.metrics.setdefault(metric.prometheus, metric)
-            if known is not metric:
-                raise ValueError(f"two metrics are named {metric.prometheus}")
-            self._add_family(metric)
+            self.register(metric)
 
-    def _add_family(self, metric: Metric) -> None:
+    def register(self, metric: Metric) -> None:
+        """Take a metric into the catalogue; one whose labels are configured comes later."""
+        known = self.metrics.setdefault(metric.prometheus, metric)
+        if known is not metric:
+            raise ValueError(f"two metrics are named {metric.prometheus}")
         if metric in self._counters or metric in self._gauges or metric in self._histograms:
             return
         family: AnyFamily

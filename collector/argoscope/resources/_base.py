@@ -43,6 +43,9 @@ class Sink(Protocol):
     Label values are positional, in the order of ``metric.labels``.
     """
 
+    def register(self, metric: Metric) -> None:
+        """Make a metric known whose labels depend on the configuration."""
+
     def declare(self, metric: Metric, labels: Labels) -> None:
         """Expose a counter or histogram at 0 if it does not exist yet."""
 
@@ -104,7 +107,7 @@ class Options:
     pipeline_labels: tuple[str, ...] = ()
     """Workflow labels or annotations whose first present value names the pipeline."""
     workflow_labels: tuple[str, ...] = ()
-    """Workflow labels that are copied to the info metric as ``label_<name>``."""
+    """Workflow labels that ``argo_workflow_labels`` shows as ``label_<name>``."""
 
 
 @dataclass(frozen=True, kw_only=True)

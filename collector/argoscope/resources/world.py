@@ -65,8 +65,6 @@ class World:
         """(namespace, workflow name) -> node id -> end of its latest pod."""
         self.cron_policies: dict[Key, str] = {}
         """(namespace, cron) -> concurrencyPolicy; written by cron_workflow.py."""
-        self.rollout_aborts: dict[str, str] = {}
-        """AnalysisRun owner: rollout uid -> cause of its latest failed analysis."""
         self.node_pools: dict[str, tuple[str, str, str, bool]] = {}
         """Kubernetes node -> (zone, instance type, pool, spot); written by node.py."""
         self._run_listeners: list[Callable[[Run], None]] = []

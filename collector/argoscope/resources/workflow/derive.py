@@ -33,6 +33,7 @@ from argoscope.resources.workflow.metrics import (
     RUN_PENDING,
     RUN_PHASES,
     RUNS,
+    labels_metric,
 )
 from argoscope.resources.workflow.naming import LABEL_CRON, pipeline_of
 from argoscope.resources.workflow.nodes import attempt_key, is_attempt
@@ -59,6 +60,9 @@ class WorkflowDeriver:
         self._week = WeekHistory(sink)
         self._shared: dict[Contribution, Contribution] = {}
         self._next_expiry = 0.0
+        self._labels = labels_metric(options.workflow_labels) if options.workflow_labels else None
+        if self._labels is not None:
+            sink.register(self._labels)
 
     # -- the three ways in
 
@@ -352,8 +356,16 @@ class WorkflowDeriver:
             size=seen.size,
             storage=storage,
             suspended_since=record.suspended_since,
+            extra=self._configured_labels(workflow, record.run),
         )
         self._sink.own(workflow.metadata.uid, tuple(self._share(c) for c in found))
+
+    def _configured_labels(self, workflow: Workflow, run: Run) -> tuple[Contribution, ...]:
+        if self._labels is None:
+            return ()
+        labels = workflow.metadata.labels or {}
+        values = tuple(labels.get(key, "") for key in self._options.workflow_labels)
+        return ((self._labels, (run.namespace, run.pipeline, *values), 1.0),)
 
     def _share(self, contribution: Contribution) -> Contribution:
         """One tuple for what thousands of workflows of a pipeline contribute alike."""

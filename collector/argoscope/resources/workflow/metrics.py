@@ -1,7 +1,11 @@
 """The metrics of Workflows."""
 
+import re
+
 from argoscope.metrics.labels import CRON, NAMESPACE, PIPELINE, TEMPLATE
 from argoscope.metrics.model import Combine, Instrument, Label, Metric
+
+_NOT_IN_LABELS = re.compile(r"[^a-zA-Z0-9_]")
 
 CAUSES = (
     "oom",
@@ -225,5 +229,29 @@ INFO = Metric(
     combine=Combine.MAX,
     help="Where a pipeline's name comes from; constant 1",
 )
+
+
+def labels_metric(keys: tuple[str, ...]) -> Metric:
+    """The info metric of configured workflow labels: ``team`` becomes ``label_team``.
+
+    Raises ValueError when two keys become one label.
+    """
+    names = [f"label_{_NOT_IN_LABELS.sub('_', key).lower()}" for key in keys]
+    if len(set(names)) != len(names):
+        raise ValueError(f"two of the workflow labels {', '.join(keys)} become one label")
+    own = (
+        Label(name=name, help=f"Workflow label {key}", open=True)
+        for key, name in zip(keys, names, strict=True)
+    )
+    return Metric(
+        name="argo.workflow.labels",
+        instrument=Instrument.GAUGE,
+        unit="{pipeline}",
+        labels=(NAMESPACE, PIPELINE, *own),
+        combine=Combine.MAX,
+        help="Labels of a pipeline's workflows, to join with on namespace and pipeline; constant 1",
+        unused_because="its labels are the user's choice",
+    )
+
 
 METRICS = tuple(value for value in list(vars().values()) if isinstance(value, Metric))
