@@ -194,6 +194,7 @@ def test_lost_and_doubled_events_change_no_stage(name: str, seed: int) -> None:
         obj["metadata"]["uid"]
         for obj in (event["object"] for _, event in whole)
         if obj.get("status", {}).get("reason") in ("Evicted", "DeadlineExceeded")
+        or "ContainerStatusUnknown" in json.dumps(obj.get("status"))
         or (WORKFLOW not in obj["metadata"].get("labels", {}) and not gone(whole, last, obj))
     }
     some: list[Timed] = []
