@@ -13,6 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Protocol
 
+import yaml
+
 from argoscope.kube.errors import ConfigError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -42,6 +44,9 @@ class Access:
     compress: bool = False
     """Ask for compressed lists: saves a slow line, costs CPU on both sides."""
 
+
+_MISSHAPEN = (ValueError, KeyError, TypeError, AttributeError)
+"""What the library raises for a document that has not a kubeconfig's shape."""
 
 _UNSET = {
     "host": "",
@@ -168,7 +173,7 @@ class KubeConfig(_Renewing):
             )
             loader.load_and_set(target)
             plugin = _plugin(merger.config, loader.current_context)
-        except (library.ConfigException, OSError, ValueError, KeyError, TypeError) as error:
+        except (library.ConfigException, yaml.YAMLError, OSError, *_MISSHAPEN) as error:
             raise ConfigError(f"kubeconfig {self._paths}: {error}") from error
         return self._checked(target, plugin), self._renewal(plugin, getattr(loader, "expiry", None))
 

@@ -99,7 +99,8 @@ def api_error(status: int, body: bytes | msgspec.Raw, retry_after: str | None = 
     try:
         detail = msgspec.json.decode(body, type=Status)
     except msgspec.MsgspecError:  # a proxy's page, or nothing at all
-        detail = Status(message=bytes(body)[:MESSAGE_LIMIT].decode(errors="replace").strip())
+        text = bytes(body)[:MESSAGE_LIMIT].decode(errors="replace")
+        detail = Status(message=" ".join(text.split()))
     status = status or detail.code
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)
     return kind(status, detail, _seconds(retry_after, detail))

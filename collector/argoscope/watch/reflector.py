@@ -174,9 +174,6 @@ class Reflector:
         return await self._watch(again=False)
 
     def _begin_list(self) -> None:
-        if self._relist_reason and self.status.has_synced:
-            _add(self.status.relists, self._relist_reason)
-        self._relist_reason = ""
         # What a kind holds that was not installed before came to be while we looked.
         first = not self.status.has_synced and self._absences < _ABSENT_AFTER
         self._intake.begin_list(Origin.FIRST_LIST if first else Origin.RELIST)
@@ -187,6 +184,7 @@ class Reflector:
         async for page in self._client.pages(self._path, self._params):
             if not version and self._intake.store.went_back(page.metadata.resource_version):
                 self._intake.store.forget_versions()
+                self._relist_reason = "restored"
             version = page.metadata.resource_version
             at = self._clock()
             for item in page.items:
@@ -285,6 +283,9 @@ class Reflector:
         if not self.status.has_synced:
             self.status.initial_list_seconds = at - self._started
             self.status.has_synced = True
+        elif self._relist_reason:
+            _add(self.status.relists, self._relist_reason)
+        self._relist_reason = ""
         self.status.objects = len(self._intake.store)
         self._say(State.SYNCED)
 

@@ -54,6 +54,9 @@ class Store:
         old = self._known.get(uid)
         if old is None:
             if uid in self._deleted:
+                # A deletion whose return was never seen still bars what lies before it.
+                if _newer(new, self._deleted[uid]):
+                    self._deleted[uid] = new
                 return False
         elif new != old and not _newer(new, old):
             return False

@@ -1,0 +1,269 @@
+"""Credentials: where they are found, and how they are kept fresh."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from argoscope.kube.client import Client
+from argoscope.kube.config import (
+    RECHECK,
+    InCluster,
+    KubeConfig,
+    Static,
+    find_credentials,
+)
+from argoscope.kube.errors import ConfigError
+from argoscope.simulator.api_server import ApiServer
+
+PLUGIN = """
+import json, pathlib, sys
+calls = pathlib.Path(sys.argv[1])
+count = len(calls.read_text()) + 1 if calls.exists() else 1
+calls.write_text("x" * count)
+status = {"token": f"token-{count}"}
+if len(sys.argv) > 2:
+    status["expirationTimestamp"] = sys.argv[2]
+print(json.dumps({
+    "apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status,
+}))
+"""
+
+
+class Clock:
+    now = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def kubeconfig(folder: Path, user: dict[str, Any], server: str = "http://127.0.0.1:1") -> Path:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "clusters": [{"name": "k", "cluster": {"server": server}}],
+        "users": [{"name": "u", "user": user}],
+        "contexts": [
+            {"name": "c", "context": {"cluster": "k", "user": "u"}},
+            {"name": "anonymous", "context": {"cluster": "k", "user": "nobody"}},
+        ],
+    }
+    path = folder / "config"
+    path.write_text(yaml.safe_dump(document))
+    return path
+
+
+def plugin(folder: Path, *arguments: str) -> dict[str, Any]:
+    script = folder / "plugin.py"
+    script.write_text(PLUGIN)
+    return {
+        "exec": {
+            "apiVersion": "client.authentication.k8s.io/v1",
+            "command": sys.executable,
+            "args": [str(script), str(folder / "calls"), *arguments],
+            "interactiveMode": "Never",
+        }
+    }
+
+
+async def test_a_token_in_the_kubeconfig(tmp_path: Path) -> None:
+    access = await KubeConfig(str(kubeconfig(tmp_path, {"token": "t1"}))).access()
+    assert (access.server, access.authorization) == ("http://127.0.0.1:1", "Bearer t1")
+    assert access.compress
+
+
+async def test_a_rotated_token_file_is_read_again(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("t1\n")
+    clock = Clock()
+    credentials = KubeConfig(str(kubeconfig(tmp_path, {"tokenFile": "token"})), clock=clock)
+    assert (await credentials.access()).authorization == "Bearer t1"
+    token.write_text("t2\n")
+    assert (await credentials.access()).authorization == "Bearer t1"
+    clock.now += RECHECK + 1
+    assert (await credentials.access()).authorization == "Bearer t2"
+
+
+async def test_a_refused_token_is_read_again_at_once(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("t1")
+    async with ApiServer() as server:
+        server.tokens = {"t2"}
+        path = kubeconfig(tmp_path, {"tokenFile": "token"}, server.address)
+        async with Client(KubeConfig(str(path))) as client:
+            with pytest.raises(Exception, match="401"):
+                await client.get("/version")
+            token.write_text("t2")
+            assert await client.get_json("/version")
+
+
+async def test_an_exec_plugin_runs_once_until_its_token_expires(tmp_path: Path) -> None:
+    clock = Clock()  # 2026-09-21T14:13:20Z
+    path = kubeconfig(tmp_path, plugin(tmp_path, "2026-09-21T15:13:20Z"))
+    credentials = KubeConfig(str(path), clock=clock)
+    assert (await credentials.access()).authorization == "Bearer token-1"
+    clock.now += 3400
+    assert (await credentials.access()).authorization == "Bearer token-1"
+    clock.now += 100
+    assert (await credentials.access()).authorization == "Bearer token-2"
+
+
+async def test_an_exec_plugin_without_expiry_runs_again_when_its_token_is_refused(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    credentials = KubeConfig(str(kubeconfig(tmp_path, plugin(tmp_path))), clock=clock)
+    assert (await credentials.access()).authorization == "Bearer token-1"
+    clock.now += 1e6
+    assert (await credentials.access()).authorization == "Bearer token-1"
+    credentials.invalidate()
+    assert (await credentials.access()).authorization == "Bearer token-2"
+
+
+async def test_a_plugin_that_fails_is_named(tmp_path: Path) -> None:
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/no/such/tool"}}
+    credentials = KubeConfig(str(kubeconfig(tmp_path, user)))
+    with pytest.raises(ConfigError, match=r"exec plugin '/no/such/tool' gave no credentials"):
+        await credentials.access()
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "said"),
+    [
+        (None, None, "no such file"),
+        ("", None, "config: "),
+        ("{", None, "config: while parsing"),
+        ("[1, 2]", None, "config: "),
+        ("clusters: 5", None, "config: "),
+        ("clusters: []", None, "current-context"),
+        (None, "absent", "no such file"),
+    ],
+)
+async def test_a_broken_kubeconfig_says_what_is_wrong(
+    tmp_path: Path, text: str | None, context: str | None, said: str
+) -> None:
+    path = tmp_path / "config"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        await KubeConfig(str(path), context).access()
+
+
+async def test_a_context_can_be_chosen_and_must_exist(tmp_path: Path) -> None:
+    path = str(kubeconfig(tmp_path, {"token": "t"}))
+    assert (await KubeConfig(path, "anonymous").access()).authorization == ""
+    with pytest.raises(ConfigError, match="no-such-context"):
+        await KubeConfig(path, "no-such-context").access()
+
+
+async def test_a_cluster_without_address_is_refused(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, {"token": "t"})
+    path.write_text(path.read_text().replace("server: http://127.0.0.1:1", "x: y"))
+    with pytest.raises(ConfigError, match="no server address"):
+        await KubeConfig(str(path)).access()
+
+
+async def test_certificates_that_are_missing_are_named(tmp_path: Path) -> None:
+    user = {"client-certificate": "absent.crt", "client-key": "absent.key"}
+    path = kubeconfig(tmp_path, user, "https://127.0.0.1:1")
+    with pytest.raises(ConfigError, match=r"absent\.crt"):
+        await KubeConfig(str(path)).access()
+
+
+async def test_verification_can_be_switched_off_by_the_kubeconfig(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, {"token": "t"}, "https://127.0.0.1:1")
+    text = path.read_text().replace("server:", "insecure-skip-tls-verify: true\n    server:")
+    path.write_text(text)
+    access = await KubeConfig(str(path)).access()
+    assert not isinstance(access.tls, bool)
+    assert not access.tls.check_hostname
+
+
+@pytest.mark.parametrize(
+    ("env", "proxy"),
+    [
+        ({"http_proxy": "http://proxy:3128"}, "http://proxy:3128"),
+        ({"http_proxy": "http://proxy:3128", "no_proxy": "127.0.0.1"}, None),
+        ({}, None),
+    ],
+    ids=["proxy", "except this host", "none"],
+)
+async def test_the_environments_proxy_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, env: dict[str, str], proxy: str | None
+) -> None:
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    access = await KubeConfig(str(kubeconfig(tmp_path, {"token": "t"}))).access()
+    assert access.proxy == proxy
+
+
+def service_account(folder: Path, token: str) -> Path:
+    import certifi
+
+    (folder / "token").write_text(token)
+    (folder / "ca.crt").write_text(Path(certifi.where()).read_text())
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")],
+)
+async def test_in_a_cluster_the_service_accounts_token_is_kept_fresh(
+    tmp_path: Path, host: str, address: str
+) -> None:
+    clock = Clock()
+    folder = service_account(tmp_path, "t1\n")
+    env = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "443"}
+    credentials = InCluster(env, folder, clock)
+    first = await credentials.access()
+    assert (first.server, first.authorization, first.compress) == (address, "Bearer t1", False)
+    (tmp_path / "token").write_text("t2")
+    clock.now += RECHECK + 1
+    second = await credentials.access()
+    assert second.authorization == "Bearer t2"
+    assert second.tls is first.tls, "connections are pooled by their TLS context"
+    os.utime(tmp_path / "ca.crt", (0, 0))
+    credentials.invalidate()
+    assert (await credentials.access()).tls is not first.tls
+
+
+async def test_a_missing_service_account_is_an_error_with_its_path(tmp_path: Path) -> None:
+    credentials = InCluster({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, tmp_path)
+    with pytest.raises(ConfigError, match=f"{tmp_path}/token: No such file"):
+        await credentials.access()
+    (tmp_path / "token").write_text("t")
+    with pytest.raises(ConfigError, match=r"ca\.crt"):
+        await credentials.access()
+
+
+def test_what_is_there_is_found(tmp_path: Path) -> None:
+    env = {"HOME": str(tmp_path)}
+    in_pod = env | {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+    with pytest.raises(ConfigError, match="--kubeconfig"):
+        find_credentials(env=env, service_account=tmp_path)
+    with pytest.raises(ConfigError, match="--kubeconfig"):
+        find_credentials(env=in_pod, service_account=tmp_path / "absent")
+    account = service_account(tmp_path, "t")
+    assert isinstance(find_credentials(env=in_pod, service_account=account), InCluster)
+    found = find_credentials("mine", env=in_pod, service_account=account)
+    assert isinstance(found, KubeConfig)
+    named = find_credentials(env=in_pod | {"KUBECONFIG": "x"}, service_account=account)
+    assert isinstance(named, KubeConfig)
+    (tmp_path / ".kube").mkdir()
+    (tmp_path / ".kube" / "config").touch()
+    assert isinstance(find_credentials(env=env, service_account=account), KubeConfig)
+
+
+async def test_static_access_stays(tmp_path: Path) -> None:
+    access = await KubeConfig(str(kubeconfig(tmp_path, {"token": "t"}))).access()
+    static = Static(access)
+    static.invalidate()
+    assert await static.access() is access
