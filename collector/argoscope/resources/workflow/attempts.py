@@ -87,6 +87,8 @@ def _count(sink: Sink, run: Run, node: Node, pod: PodEnd | None, shutdown: str, 
     if node.phase != "Succeeded":
         cause = cause_of_node(node, pod, shutdown)
         sink.count(TEMPLATE_FAILURES, (ns, pipeline, template, cause), exemplar=run.name)
+    if node.type != "Pod":
+        return  # Argo gives every other node the sum of all that came after it
     for resource, seconds in (node.resources_duration or {}).items():
         if seconds > 0:
             sink.count(RESOURCE_SECONDS, (ns, pipeline, resource), float(seconds))
