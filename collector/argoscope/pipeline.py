@@ -70,6 +70,13 @@ class Pipeline:
                 self._sink.problem(self._kinds[name], "bug", f"tick: {error!r}")
                 log.exception("derivation failed", resource=name)
 
+    def finish(self) -> None:
+        """The input has ended: what waits for an object of another kind waits no longer."""
+        for deriver in self._derivers.values():
+            finish = getattr(deriver, "finish", None)
+            if finish is not None:
+                finish()
+
     def _failed(self, watched: Watched, obj: Any, error: Exception) -> None:
         meta = getattr(obj, "metadata", None)
         where = f"{meta.namespace}/{meta.name}" if meta is not None else "(gone)"

@@ -68,6 +68,7 @@ class Replay:
         """Take plain objects: kinds in the daemon's order, versions of one object by age."""
         self._feed(sorted(items, key=self._order), at=self.clock.now)
         self._pipeline.tick(self.clock.now)
+        self._pipeline.finish()
         self.registry.publish()
 
     def recorded(self, items: Iterable[Item]) -> None:
@@ -77,6 +78,7 @@ class Replay:
             self.clock.now = self._last_tick = timed[0].at
         self._feed(timed, at=None)
         self._advance(self.clock.now + TICK)
+        self._pipeline.finish()
         self.registry.publish()
 
     def _order(self, item: Item) -> tuple[int, int]:
