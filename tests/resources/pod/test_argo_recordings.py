@@ -17,6 +17,8 @@ from support.recordings import events, recording, require_shared
 
 CLUSTERS = ("argo-4.1", "argo-4.1-loaded", "argo-3.6")
 WORKFLOW = "workflows.argoproj.io/workflow"
+NOW = 1_800_000_000.0
+"""Unix seconds after all that was recorded."""
 Raw = dict[str, Any]
 Timed = tuple[float, Raw]
 
@@ -109,7 +111,7 @@ def test_the_stages_of_each_pod_add_up_to_its_life(name: str) -> None:
         if obj["status"]["phase"] != "Succeeded":
             continue
         pods = Pods()
-        pods.upsert(objects[-1], 0.0)
+        pods.upsert(objects[-1], NOW)
         pods.finish()
         ends = [times(objects, "main")[1], times(objects, "wait")[1]]
         life = max(ends) - unix(obj["metadata"]["creationTimestamp"])
@@ -139,7 +141,7 @@ def test_every_pod_has_the_template_of_its_node(name: str) -> None:
         if (meta["namespace"], node) not in templates:
             continue
         pods = Pods()
-        pods.upsert(obj | {"status": obj["status"] | {"phase": "Succeeded"}}, 0.0)
+        pods.upsert(obj | {"status": obj["status"] | {"phase": "Succeeded"}}, NOW)
         pods.finish()
         labels = {labels[2] for labels, _ in pods.registry.samples(pod.STAGE_SECONDS)}
         assert labels <= {templates[meta["namespace"], node]}, meta["name"]

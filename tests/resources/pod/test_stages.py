@@ -162,14 +162,22 @@ def test_times_that_contradict_each_other_are_skipped_and_told(pods: Pods) -> No
     pods.upsert(terminal(conditions=SCHEDULED, containerStatuses=statuses), BASE + 9)
     pods.finish()
     assert "main" not in pods.stages()
-    assert pods.registry.problems == {("Pod", "negative duration"): 1}
+    assert pods.registry.problems == {("Pod", "negative_duration"): 1}
+
+
+def test_a_finish_in_the_future_is_skipped_and_told(pods: Pods) -> None:
+    statuses = [ended("main", BASE + 3, BASE + 90_000)]
+    pods.upsert(terminal(conditions=SCHEDULED, containerStatuses=statuses), BASE + 9)
+    pods.finish()
+    assert set(pods.stages()) == {"schedule", "prepare"}
+    assert pods.registry.problems == {("Pod", "future_time"): 1}
 
 
 def test_an_unknown_phase_is_told_and_shown_as_unknown(pods: Pods) -> None:
     pods.upsert(argo_pod(phase="Levitating"), BASE)
     pods.finish()
     assert pods.phases() == {"Unknown": 1}
-    assert pods.registry.problems == {("Pod", "unknown phase"): 1}
+    assert pods.registry.problems == {("Pod", "unknown_phase"): 1}
 
 
 def test_pods_that_had_ended_before_the_first_list_are_history(pods: Pods) -> None:

@@ -27,6 +27,8 @@ from argoscope.resources.world import Key, PodEnd, PodEvent, Run, World
 _TERMINAL = ("Succeeded", "Failed")
 _UNKNOWN_EVENTS = 5_000
 _UNSTARTED = 10_000
+_FUTURE = 3600.0
+"""Seconds that a node's clock may be ahead of ours."""
 
 Ended = tuple[str, str]
 """(namespace, phase): all that is kept of a pod that has been counted."""
@@ -155,7 +157,7 @@ class PodDeriver:
             # No phase at all: just created. Another one: no Kubernetes version has it.
             if phase:
                 detail = f"{record.namespace}/{record.name} status.phase {phase!r}"
-                self._sink.problem("Pod", "unknown phase", detail)
+                self._sink.problem("Pod", "unknown_phase", detail)
             phase = "Unknown" if phase else "Pending"
             if phase == record.phase:
                 return
@@ -177,7 +179,11 @@ class PodDeriver:
         self._count_startup(record)
         if not record.flags & _timeline.COUNTED:
             record.flags |= _timeline.COUNTED
-            self._count_stages(record, _timeline.running_stages(record))
+            if record.last_end > at + _FUTURE:
+                detail = f"{record.namespace}/{record.name} a container's finishedAt"
+                self._sink.problem("Pod", "future_time", detail)
+            else:
+                self._count_stages(record, _timeline.running_stages(record))
             self._count_restart(uid, record)
             if not started and obj is not None and (deleted or requested):
                 self._remember_unstarted(uid, record)
@@ -264,7 +270,7 @@ class PodDeriver:
             value = _timeline.plausible(seconds)
             if value is None:
                 detail = f"{record.namespace}/{record.name} stage {stage}: {seconds} s"
-                self._sink.problem("Pod", "negative duration", detail)
+                self._sink.problem("Pod", "negative_duration", detail)
                 continue
             labels = (record.namespace, _joins.PIPELINE, template, stage)
             self._measure(record, _metrics.STAGE_SECONDS, labels, value)
