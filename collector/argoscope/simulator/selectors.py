@@ -8,7 +8,7 @@ Labels = Mapping[str, str]
 Test = Callable[[Labels], bool]
 
 _SET = re.compile(r"^(\S+)\s+(in|notin)\s+\(([^)]*)\)$")
-_EQUAL = re.compile(r"^([^=!\s]+)\s*(=|==|!=)\s*(\S*)$")
+_EQUAL = re.compile(r"^([^=!\s]+)\s*(==|=|!=)\s*(\S*)$")
 _SPLIT = re.compile(r",(?![^(]*\))")
 
 
