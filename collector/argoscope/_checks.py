@@ -15,7 +15,7 @@ _VALUE = r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?"
 _LABEL_KEY = re.compile(rf"{_KEY}\Z", re.ASCII)
 _REQUIREMENT = re.compile(
     rf"\s*(!\s*{_KEY}"
-    rf"|{_KEY}(\s*(=|==|!=)\s*{_VALUE}|\s+(in|notin)\s*\(\s*{_VALUE}(\s*,\s*{_VALUE})*\s*\))?"
+    rf"|{_KEY}(\s*(==|!=|=)\s*{_VALUE}|\s+(in|notin)\s*\(\s*{_VALUE}(\s*,\s*{_VALUE})*\s*\))?"
     r")\s*",
     re.ASCII,
 )
