@@ -5,6 +5,7 @@ from argoscope.resources._time import unix
 from argoscope.resources.workflow.causes import cause_of_node
 from argoscope.resources.workflow.metrics import (
     RESOURCE_SECONDS,
+    RUN_PHASES,
     STEP_GAP,
     TEMPLATE_DURATION,
     TEMPLATE_FAILURES,
@@ -21,6 +22,8 @@ from argoscope.resources.workflow.objects import Node
 from argoscope.resources.workflow.record import Record
 from argoscope.resources.world import PodEnd, Run, World
 
+FUTURE = 3600.0
+"""Seconds that a timestamp may lie ahead: clocks differ, but not by an hour."""
 _DECLARED_CAUSES = ("exit_code", "oom", "error")
 
 
@@ -36,8 +39,7 @@ def count_attempts(
     """Count the finished attempts that ``record`` does not hold yet, and add them to it."""
     run = record.run
     _declare(sink, run, nodes, templates)
-    over = run.finished > 0 and run.phase in ("Succeeded", "Failed", "Error")
-    found = new_attempts(nodes, record.done, record.since, over)
+    found = new_attempts(nodes, record.done, record.since, run.phase in RUN_PHASES)
     if not found:
         return
     ends = world.pod_ends.get((run.namespace, run.name), {})
@@ -72,14 +74,11 @@ def _declare(
 def _count(sink: Sink, run: Run, node: Node, pod: PodEnd | None, shutdown: str, seen: Seen) -> None:
     ns, pipeline, template = run.namespace, run.pipeline, template_of(node)
     started, finished = unix(node.started_at), _finish(node, pod, run)
-    where = f"{ns}/{run.name} node {node.id}"
-    if not node.finished_at:
-        sink.problem("Workflow", "no_finish", f"{where}: {node.phase} without finishedAt")
-    if not started or finished < started:
-        sink.problem("Workflow", "negative_duration", f"{where}: {finished - started:.0f} s")
-    elif finished > seen.at + 3600.0:
-        sink.problem("Workflow", "future_time", f"{where}: finishedAt {node.finished_at}")
-    else:
+    problem = _fault(node, started, finished, seen)
+    if problem:
+        detail = f"{ns}/{run.name} node {node.id}: {node.started_at} to {node.finished_at}"
+        sink.problem("Workflow", problem, detail)
+    if problem in ("", "no_finish") and started and finished >= started:
         labels = (ns, pipeline, template, node.type, node.phase or "")
         sink.observe(TEMPLATE_DURATION, labels, finished - started, exemplar=run.name)
     if node.type == "Container":
@@ -92,6 +91,19 @@ def _count(sink: Sink, run: Run, node: Node, pod: PodEnd | None, shutdown: str, 
     for resource, seconds in (node.resources_duration or {}).items():
         if seconds > 0:
             sink.count(RESOURCE_SECONDS, (ns, pipeline, resource), float(seconds))
+
+
+def _fault(node: Node, started: float, finished: float, seen: Seen) -> str:
+    """What is wrong with the times of an attempt: the reason of a problem, or empty."""
+    if not node.finished_at:
+        return "no_finish"
+    if not node.started_at:
+        return "no_start"
+    if not started or not finished:
+        return "bad_time"
+    if finished > seen.at + FUTURE:
+        return "future_time"
+    return "negative_duration" if finished < started else ""
 
 
 def _finish(node: Node, pod: PodEnd | None, run: Run) -> float:

@@ -21,7 +21,7 @@ from argoscope.resources.workflow.actions import (
     shutdown_cause,
     stopped_by_user,
 )
-from argoscope.resources.workflow.attempts import count_attempts
+from argoscope.resources.workflow.attempts import FUTURE, count_attempts
 from argoscope.resources.workflow.causes import cause_of_message, cause_of_node, root_cause
 from argoscope.resources.workflow.history import WeekHistory
 from argoscope.resources.workflow.metrics import (
@@ -36,7 +36,7 @@ from argoscope.resources.workflow.metrics import (
     labels_metric,
 )
 from argoscope.resources.workflow.naming import LABEL_CRON, pipeline_of
-from argoscope.resources.workflow.nodes import attempt_key, is_attempt
+from argoscope.resources.workflow.nodes import SECOND, attempt_key, is_attempt
 from argoscope.resources.workflow.objects import Node, Workflow, inflate
 from argoscope.resources.workflow.record import Record
 from argoscope.resources.world import Key, Run, World
@@ -44,7 +44,6 @@ from argoscope.resources.world import Key, Run, World
 SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
 MAX_NAMES = 50_000
 INFLATE_EVERY = 5.0  # seconds: inflating is 60 times the cost of the rest of an event
-FUTURE = 3600.0  # seconds a timestamp may lie ahead: clocks differ, but not by an hour
 _PHASES = frozenset((*RUN_PHASES, "Pending", "Running", ""))
 _OVER = frozenset(RUN_PHASES)
 
@@ -186,6 +185,8 @@ class WorkflowDeriver:
         """The nodes of the status; None when it is too early to inflate them again."""
         status = workflow.status
         if status.nodes:
+            for key, node in status.nodes.items():
+                node.id = node.id or key
             return status.nodes
         if status.compressed_nodes:
             if record.run.phase not in _OVER and seen.at < record.next_inflate:
@@ -194,8 +195,7 @@ class WorkflowDeriver:
             try:
                 return inflate(status.compressed_nodes)
             except ValueError as error:
-                where = f"{record.run.namespace}/{record.run.name} {error}"
-                self._sink.problem("Workflow", "compressed_nodes", where)
+                self._problem("compressed_nodes", record.run, str(error))
         return {}
 
     # -- deriving
@@ -210,20 +210,21 @@ class WorkflowDeriver:
     ) -> None:
         run = record.run
         if first and seen.baseline:
-            self._take_as_history(workflow, record, nodes)
+            self._take_as_history(workflow, record, nodes, seen)
             return
         self._observe_pending(record, nodes)
         self._observe_locks(workflow, record, nodes, seen)
         if record.counted:
             return
-        over = run.phase in _OVER and run.finished > 0
         shutdown = shutdown_cause(self._world, workflow, run)
         count_attempts(self._world, self._sink, record, nodes, shutdown, self._templates, seen)
         note_resumed(self._sink, record, nodes, count=True)
-        if over:
-            self._count_run(workflow, record, nodes, shutdown)
+        if run.phase in _OVER:
+            self._count_run(workflow, record, nodes, shutdown, seen)
 
-    def _take_as_history(self, workflow: Workflow, record: Record, nodes: dict[str, Node]) -> None:
+    def _take_as_history(
+        self, workflow: Workflow, record: Record, nodes: dict[str, Node], seen: Seen
+    ) -> None:
         """The first list of a daemon without a ledger: what has ended is not counted."""
         run = record.run
         over = run.phase in _OVER
@@ -234,7 +235,7 @@ class WorkflowDeriver:
             cause = self._run_cause(
                 workflow, run, nodes, shutdown_cause(self._world, workflow, run)
             )
-            self._close_attempt(record, cause)
+            self._close_attempt(record, cause, seen)
 
     def _note_retry(self, record: Record, started_before: float) -> None:
         """`argo retry` moves startedAt and takes phase and finishedAt away for a while.
@@ -262,8 +263,7 @@ class WorkflowDeriver:
         if any(0 < unix(node.started_at) < run.started - 1 for node in nodes.values()):
             return
         if run.started < run.created:
-            where = f"{run.namespace}/{run.name} startedAt before creationTimestamp"
-            self._sink.problem("Workflow", "negative_duration", where)
+            self._problem("negative_duration", run, "startedAt before creationTimestamp")
             return
         key = (run.namespace, run.pipeline)
         self._sink.observe(RUN_PENDING, key, run.started - run.created, exemplar=run.name)
@@ -294,36 +294,43 @@ class WorkflowDeriver:
         record.waiting = waiting or None
 
     def _count_run(
-        self, workflow: Workflow, record: Record, nodes: dict[str, Node], shutdown: str
+        self,
+        workflow: Workflow,
+        record: Record,
+        nodes: dict[str, Node],
+        shutdown: str,
+        seen: Seen,
     ) -> None:
         run = record.run
         key = (run.namespace, run.pipeline)
         self._sink.count(RUNS, (*key, run.phase), exemplar=run.name)
-        if not run.started:
-            pass  # an invalid workflow can end without having started
-        elif run.finished < run.started:
-            where = f"{run.namespace}/{run.name} finishedAt before startedAt"
-            self._sink.problem("Workflow", "negative_duration", where)
-        else:
-            duration = run.finished - run.started
+        duration = run.finished - run.started
+        if run.started and run.finished and duration >= 0:
             self._sink.observe(RUN_DURATION, (*key, run.phase), duration, exemplar=run.name)
+        elif run.started and not workflow.status.finished_at:
+            self._problem("no_finish", run, f"{run.phase} without status.finishedAt")
+        elif run.started and run.finished:
+            self._problem("negative_duration", run, "finishedAt before startedAt")
         cause = self._run_cause(workflow, run, nodes, shutdown)
         if cause:
             self._sink.count(FAILURES, (*key, cause), exemplar=run.name)
         if workflow.status.offload_node_status_version and not nodes and not record.offloaded:
             record.offloaded = True
             self._sink.count(RUNS_UNOBSERVED, ("offloaded",))
-        self._close_attempt(record, cause)
+        self._close_attempt(record, cause, seen)
 
-    def _close_attempt(self, record: Record, cause: str) -> None:
+    def _problem(self, reason: str, run: Run, detail: str) -> None:
+        self._sink.problem("Workflow", reason, f"{run.namespace}/{run.name} {detail}")
+
+    def _close_attempt(self, record: Record, cause: str, seen: Seen) -> None:
         run = record.run
-        record.counted = run.finished
+        record.counted = run.finished or seen.at
         # Only what started in the very second of the end could be taken for a retry's.
-        record.done = array("Q", (key for key in record.done if key & 0xFFFFFFFF >= run.finished))
+        record.done = array("Q", (key for key in record.done if key & SECOND >= record.counted))
         record.waiting = None
         self._world.pod_ends.pop((run.namespace, run.name), None)
         failed = bool(cause) and cause not in POLICY_CAUSES
-        self._week.add((run.namespace, run.pipeline), run.finished, failed)
+        self._week.add((run.namespace, run.pipeline), record.counted, failed)
 
     def _run_cause(
         self, workflow: Workflow, run: Run, nodes: dict[str, Node], shutdown: str

@@ -11,6 +11,8 @@ from argoscope.resources.workflow.objects import Node
 
 _LEAVES = frozenset(LEAF_TYPES)
 _TERMINAL = frozenset(RUN_PHASES)
+SECOND = 0xFFFFFFFF
+"""The bits of an attempt's key that are its startedAt."""
 _RETRY_INDEX = re.compile(r"\((\d+)\)\Z")
 
 
@@ -22,7 +24,7 @@ def attempt_key(node: Node) -> int:
     """
     tail = node.id.rpartition("-")[2]
     digest = int(tail) & 0xFFFFFFFF if tail.isdecimal() else crc32(node.id.encode())
-    return digest << 32 | int(unix(node.started_at)) & 0xFFFFFFFF
+    return digest << 32 | int(unix(node.started_at)) & SECOND
 
 
 def is_attempt(node: Node, run_over: bool) -> bool:
@@ -36,7 +38,7 @@ def is_attempt(node: Node, run_over: bool) -> bool:
         return False
     if node.memoization_status is not None and node.memoization_status.hit:
         return False
-    return bool(node.finished_at) or (run_over and bool(node.started_at))
+    return bool(node.finished_at) or run_over
 
 
 def new_attempts(
