@@ -54,7 +54,8 @@ def test_a_waiting_pod_moves_to_its_pipeline_when_that_is_known() -> None:
     pods = Pods()
     bad = [waiting("main", "InvalidImageName")]
     pods.upsert(argo_pod(conditions=SCHEDULED, containerStatuses=bad), BASE + 5)
-    pods.finish()
+    pods.pods.tick(BASE + 6)
+    pods.registry.publish()
     series = dict(pods.registry.samples(pod.PENDING))
     assert series == {("ml", "", "InvalidImageName"): 1}
     pods.workflow(*KEY, "etl")
@@ -85,8 +86,12 @@ def test_the_workflows_name_stands_in_when_the_workflow_never_comes(
 def test_the_end_of_the_input_waits_for_no_workflow() -> None:
     pods = Pods()
     pods.upsert(life(argo_pod(), BASE)[-1], BASE + 50)
+    bad = [waiting("main", "InvalidImageName")]
+    pods.upsert(argo_pod(number=2, conditions=SCHEDULED, containerStatuses=bad), BASE + 50)
     pods.finish()
     assert pipelines(pods) == {"etl-x7k2p"}
+    series = dict(pods.registry.samples(pod.PENDING))
+    assert series == {("ml", "etl-x7k2p", "InvalidImageName"): 1}
 
 
 def test_pods_without_any_workflow_hold_a_bounded_number_of_measurements(

@@ -190,6 +190,15 @@ def test_the_series_of_a_trouble_is_exposed_at_zero_before_it_grows(pods: Pods) 
     assert pods.registry.value(EPISODES, labels) == 0
 
 
+def test_main_can_wait_in_a_pod_that_is_running(pods: Pods) -> None:
+    bad = [waiting("main", "ErrImagePull", NO_IMAGE), running("wait", BASE + 4)]
+    pods.upsert(argo_pod(phase="Running", conditions=SCHEDULED, containerStatuses=bad), BASE + 5)
+    pods.upsert(argo_pod(number=2, phase="Running"), BASE + 5)
+    pods.finish()
+    assert pods.pending() == {"ErrImagePull: not found": 1}
+    assert pods.phases() == {"Running": 2}
+
+
 def test_a_scheduling_gate_is_a_reason_of_its_own(pods: Pods) -> None:
     gated = condition("PodScheduled", "False", BASE, "SchedulingGated", "blocked by gates")
     pods.upsert(argo_pod(conditions=[gated]), BASE + 1)

@@ -95,8 +95,10 @@ class PodDeriver:
         self._census.publish()
 
     def finish(self) -> None:
-        """The input has ended: measurements that wait for a workflow wait no longer."""
+        """The input has ended: what waits for a workflow takes the workflow's name."""
         self._joins.finish()
+        for key in list(self._unresolved):
+            self._resolve_all(key, key[1])
         self._census.publish()
 
     # -- one pod
@@ -116,7 +118,7 @@ class PodDeriver:
         if not workflow:
             record.pipeline = sys.intern(_object.pipeline_of_owner(obj))
         elif run := self._world.runs.get((meta.namespace, workflow)):
-            self._resolve(record, run)
+            self._resolve(record, run.pipeline)
         else:
             self._unresolved.setdefault((record.namespace, record.workflow), {})[meta.uid] = record
         ends = self._world.pod_ends.get((record.namespace, workflow))
@@ -130,7 +132,7 @@ class PodDeriver:
     def _update(self, record: Record, obj: Pod, at: float) -> None:
         unscheduled = _timeline.absorb(record, obj)
         self._set_phase(record, obj)
-        if not record.main_start and record.phase not in _TERMINAL:
+        if _may_wait(record, obj):
             if obj.metadata.deletion_timestamp is None:
                 self._wait(record, obj, unscheduled, at)
             elif record.episode:
@@ -320,18 +322,21 @@ class PodDeriver:
         key = (run.namespace, run.name)
         if run.gone:
             self._world.pod_ends.pop(key, None)
+        self._resolve_all(key, run.pipeline)
+        self._joins.run_known(run)
+
+    def _resolve_all(self, key: Key, pipeline: str) -> None:
         for record in self._unresolved.pop(key, {}).values():
             episode = record.episode
             if episode:
                 self._show(record, episode.reason, -1)
-            self._resolve(record, run)
+            self._resolve(record, pipeline)
             if episode:
                 self._show(record, episode.reason, 1)
-        self._joins.run_known(run)
 
-    def _resolve(self, record: Record, run: Run) -> None:
-        record.pipeline = run.pipeline
-        self._sink.declare(RESTARTS, (record.namespace, run.pipeline))
+    def _resolve(self, record: Record, pipeline: str) -> None:
+        record.pipeline = pipeline
+        self._sink.declare(RESTARTS, (record.namespace, pipeline))
 
     def _pod_event(self, event: PodEvent) -> None:
         record = self._records.get(event.uid)
@@ -368,6 +373,13 @@ class PodDeriver:
         record.cause = cause
         if record.flags & _timeline.COUNTED:
             self._publish_end(record, 0.0)
+
+
+def _may_wait(record: Record, obj: Pod) -> bool:
+    """Main has not started. A pod can be Running all the same: its executor is, or a sidecar."""
+    if record.main_start or record.phase in _TERMINAL:
+        return False
+    return record.phase != "Running" or bool(obj.status.container_statuses)
 
 
 _HINTED = frozenset(

@@ -52,13 +52,13 @@ class State(msgspec.Struct, gc=False):
 
 
 class ContainerStatus(msgspec.Struct, gc=False, rename="camel"):
-    name: str
+    name: str = ""
     state: State | None = None
     last_state: State | None = None
 
 
 class Condition(msgspec.Struct, gc=False, rename="camel"):
-    type: str
+    type: str = ""
     status: str = ""
     reason: str | None = None
     message: str | None = None
