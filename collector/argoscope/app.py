@@ -148,6 +148,7 @@ class Daemon:
                 namespaces=settings.namespaces,
                 label=settings.selector if resource.kind in _SELECTED else "",
                 settings=watching,
+                clock=clock,
             )
         ]
         self._monitor = Monitor(self.registry)

@@ -372,6 +372,7 @@ def reflectors(
     namespaces: Sequence[str] = (),
     label: str = "",
     settings: WatchSettings | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> list[Reflector]:
     """The streams of a kind: one for each of its selections in each namespace.
 
@@ -385,6 +386,7 @@ def reflectors(
             LabelAndField(",".join(filter(None, (selection.label, label))), selection.field),
             namespace=namespace,
             settings=settings,
+            clock=clock,
         )
         for namespace in ((namespaces if watched.namespaced else ()) or ("",))
         for selection in watched.selectors
