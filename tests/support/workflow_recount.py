@@ -28,7 +28,7 @@ def pipeline_of(workflow: dict[str, Any]) -> str:
         (meta.get("generateName") or "").rstrip("-"),
         meta.get("name"),
     )
-    return next(name for name in names if name)
+    return next((name for name in names if name), "")
 
 
 @dataclass

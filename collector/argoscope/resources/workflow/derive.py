@@ -192,11 +192,19 @@ class WorkflowDeriver:
             if record.run.phase not in _OVER and seen.at < record.next_inflate:
                 return None
             record.next_inflate = seen.at + INFLATE_EVERY
-            try:
-                return inflate(status.compressed_nodes)
-            except ValueError as error:
-                self._problem("compressed_nodes", record.run, str(error))
+            return self._inflate(status.compressed_nodes, record.run)
         return {}
+
+    def _inflate(self, compressed: str, run: Run) -> dict[str, Node]:
+        skipped: list[str] = []
+        nodes: dict[str, Node] = {}
+        try:
+            nodes = inflate(compressed, skipped)
+        except ValueError as error:
+            self._problem("compressed_nodes", run, str(error))
+        for what in skipped:
+            self._problem("malformed", run, what)
+        return nodes
 
     # -- deriving
 

@@ -127,9 +127,9 @@ _nodes_decoder = msgspec.json.Decoder(dict[str, Node])
 
 
 class _Loose(msgspec.Struct, gc=False):
-    metadata: ObjectMeta
+    metadata: msgspec.Raw
     spec: msgspec.Raw = msgspec.Raw(b"{}")
-    status: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict)
+    status: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 def decode(raw: bytes | msgspec.Raw) -> Workflow:
@@ -146,25 +146,53 @@ def decode(raw: bytes | msgspec.Raw) -> Workflow:
 
 def _decode_by_parts(raw: bytes | msgspec.Raw) -> Workflow:
     loose = msgspec.json.decode(raw, type=_Loose)
-    workflow = Workflow(metadata=loose.metadata)
+    skipped: list[str] = []
+    workflow = Workflow(metadata=_metadata(loose.metadata, skipped), skipped=skipped)
     try:
         workflow.spec = msgspec.json.decode(loose.spec, type=Spec)
     except msgspec.ValidationError as error:
-        workflow.skipped.append(f"spec: {error}")
-    nodes: dict[str, Node] = {}
-    kept: dict[str, msgspec.Raw] = {}
-    for key, value in loose.status.items():
-        if key == "nodes":
-            nodes = _nodes_one_by_one(value, workflow.skipped)
-            continue
-        try:
-            msgspec.convert({key: msgspec.json.decode(value)}, Status)
-            kept[key] = value
-        except msgspec.ValidationError as error:
-            workflow.skipped.append(f"status.{key}: {error}")
-    workflow.status = msgspec.json.decode(msgspec.json.encode(kept), type=Status)
-    workflow.status.nodes = nodes or None
+        skipped.append(f"spec: {error}")
+    try:
+        status = msgspec.json.decode(loose.status, type=dict[str, msgspec.Raw])
+    except msgspec.ValidationError as error:
+        skipped.append(f"status: {error}")
+        return workflow
+    nodes = status.pop("nodes", None)
+    kept = _fields(status, Status, "status", skipped)
+    workflow.status = msgspec.convert(kept, Status)
+    if nodes is not None:
+        workflow.status.nodes = _nodes_one_by_one(nodes, skipped) or None
     return workflow
+
+
+def _metadata(raw: msgspec.Raw, skipped: list[str]) -> ObjectMeta:
+    try:
+        return msgspec.json.decode(raw, type=ObjectMeta)
+    except msgspec.ValidationError as error:
+        skipped.append(f"metadata: {error}")
+    parts = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    fields = _fields(parts, ObjectMeta, "metadata", [])
+    for name in ("labels", "annotations"):
+        if name in parts and name not in fields:
+            values = msgspec.json.decode(parts[name])
+            if isinstance(values, dict):
+                fields[name] = {k: v for k, v in values.items() if isinstance(v, str)}
+    return msgspec.convert(fields, ObjectMeta)
+
+
+def _fields(
+    parts: dict[str, msgspec.Raw], kind: type[Any], where: str, skipped: list[str]
+) -> dict[str, Any]:
+    """The decoded fields that ``kind`` accepts."""
+    kept = {}
+    for name, raw in parts.items():
+        value = msgspec.json.decode(raw)
+        try:
+            msgspec.convert({name: value}, kind)
+            kept[name] = value
+        except msgspec.ValidationError as error:
+            skipped.append(f"{where}.{name}: {error}")
+    return kept
 
 
 def _nodes_one_by_one(raw: bytes | msgspec.Raw, skipped: list[str]) -> dict[str, Node]:
@@ -182,10 +210,11 @@ def _nodes_one_by_one(raw: bytes | msgspec.Raw, skipped: list[str]) -> dict[str,
     return nodes
 
 
-def inflate(compressed: str) -> dict[str, Node]:
+def inflate(compressed: str, skipped: list[str]) -> dict[str, Node]:
     """The nodes in ``status.compressedNodes``: base64 of gzip, zstd (from 3.7) or brotli JSON.
 
-    Raises ValueError, with the reason, for anything that can't be read.
+    Malformed nodes are left out and named in ``skipped``. Raises ValueError, with the reason, for
+    anything that can't be read.
     """
     try:
         packed = base64.b64decode(compressed, validate=True)
@@ -194,12 +223,10 @@ def inflate(compressed: str) -> dict[str, Node]:
         raise ValueError(f"compressedNodes: {error}") from error
     try:
         return _nodes_decoder.decode(plain)
-    except msgspec.MsgspecError as error:
-        skipped: list[str] = []
-        nodes = _nodes_one_by_one(plain, skipped)
-        if not nodes:
-            raise ValueError(f"compressedNodes: {error}") from error
-        return nodes
+    except msgspec.ValidationError:
+        return _nodes_one_by_one(plain, skipped)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"compressedNodes: {error}") from error
 
 
 def _decompress(packed: bytes) -> bytes:
