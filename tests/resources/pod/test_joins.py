@@ -131,6 +131,17 @@ def test_what_is_kept_for_a_run_goes_with_it() -> None:
     assert not deriver._census._counts
 
 
+def test_ends_are_kept_for_runs_that_go_on_only() -> None:
+    """Finished workflows stay for days, and podGC leaves nothing of their pods."""
+    pods = Pods()
+    pods.workflow(*KEY, "etl", started=BASE, finished=BASE + 45)
+    pods.upsert(life(argo_pod(), BASE)[-1], BASE + 50)
+    assert pods.world.pod_ends == {}
+    pods.workflow(*KEY, "etl", started=BASE + 60)
+    pods.upsert(life(argo_pod(uid="b", created=BASE + 60), BASE + 60)[-1], BASE + 110)
+    assert pods.end(*KEY, NODE) is not None
+
+
 def test_a_pod_that_is_made_again_before_it_started_is_a_restart() -> None:
     pods = Pods()
     pods.workflow(*KEY, "etl", started=BASE)

@@ -80,7 +80,7 @@ class PodDeriver:
                 if obj is not None:
                     self._update(record, obj, seen.at)
                 self._finish(uid, record, obj, seen.at, deleted=True)
-            elif obj is not None and not record.last_end:
+            elif obj is not None and (not record.last_end or record.flags & _timeline.MAIN_RUNS):
                 # Evicted: its containers' times are gone, the deletion is all that is left.
                 self._publish_end(record, unix(obj.metadata.deletion_timestamp))
             self._forget(uid, record)
@@ -312,7 +312,9 @@ class PodDeriver:
         if not node:
             return
         ran = record.init_start or record.main_start
-        finished = record.last_end or (deletion if ran else 0.0)
+        # Of a main whose end nobody wrote down (eviction) the deletion is what is known.
+        ended = 0.0 if record.flags & _timeline.MAIN_RUNS else record.last_end
+        finished = ended or (deletion if ran else 0.0)
         end = PodEnd(finished=finished, cause=record.cause)
         self._joins.add((record.namespace, record.workflow), record.pipeline, End(node, end))
 

@@ -94,8 +94,8 @@ class Joins:
 
     def _settle(self, key: Key, pipeline: str, run: Run | None, item: Measurement | End) -> None:
         if isinstance(item, End):
-            # Without its run nobody would ever drop the entry.
-            if run and not run.gone:
+            # Nobody asks once the run has been counted, nor would anybody drop the entry.
+            if run and not run.gone and not run.finished:
                 self._world.pod_ends.setdefault(key, {})[item.node_id] = item.end
             return
         # An `argo retry` makes pods again too, but moves the workflow's start.
