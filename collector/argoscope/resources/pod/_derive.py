@@ -361,15 +361,17 @@ class PodDeriver:
             return
         if event.pull_seconds and not record.flags & _timeline.STARTUP_COUNTED:
             _timeline.add_pull(record, event.at - event.pull_seconds, event.at)
-        hint = _reasons.event(event.reason)
+        hint = event.pull_error or _reasons.event(event.reason)
         if record.main_start or (not hint and event.reason != "Pulled"):
             return
         if not hint and record.hint != _reasons.CREATING_PULL:
             return  # Pulled: ends nothing but a pull
         record.hint = hint
         episode = record.episode
-        if episode and hint and episode.reason != hint and episode.reason in _HINTED:
-            self._wait_for(record, hint, event.at, event.at)
+        if episode and hint and episode.reason != hint:
+            told = (_reasons.BACKOFF,) if event.pull_error else _HINTED
+            if episode.reason in told:
+                self._wait_for(record, hint, event.at, event.at)
 
     def _blame(self, record: Record, cause: str) -> None:
         record.cause = cause
