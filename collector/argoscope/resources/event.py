@@ -9,6 +9,7 @@ import re
 
 import msgspec
 
+from argoscope.resources import _reasons
 from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Selector, Sink
 from argoscope.resources._time import unix
 from argoscope.resources.world import PodEvent, World
@@ -21,12 +22,12 @@ _IGNORED = (
     "Killing",
     "Unhealthy",
     "BackOff",
-    "Failed",
 )
 _USED = frozenset(
     {
         "Pulling",
         "Pulled",
+        "Failed",
         "FailedMount",
         "FailedAttachVolume",
         "FailedMapVolume",
@@ -96,6 +97,11 @@ class EventDeriver:
         if reason not in _USED or obj.involved_object.kind != "Pod":
             return
         message = obj.message or ""
+        error = ""
+        if reason == "Failed":
+            if not message.startswith("Failed to pull image "):
+                return  # the status says the other failures
+            error = _reasons.waiting("ErrImagePull", message.partition('": ')[2])
         series = unix(obj.series.last_observed_time) if obj.series else 0.0
         at = series or unix(obj.last_timestamp) or unix(obj.event_time) or seen.at
         self._world.pod_event(
@@ -104,6 +110,7 @@ class EventDeriver:
                 reason=reason,
                 at=at,
                 pull_seconds=pull_seconds(message) if reason == "Pulled" else 0.0,
+                pull_error=error,
             )
         )
 

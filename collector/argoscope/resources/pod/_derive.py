@@ -241,7 +241,8 @@ class PodDeriver:
     ) -> None:
         """The pod ended, or is being deleted, before main could start."""
         if _reasons.is_image(episode.reason):
-            record.cause = record.cause or "image"
+            # That a deadline passed says less than what was waited for until then.
+            record.cause = "image" if record.cause in ("", "deadline") else record.cause
         self._end_episode(record, end, timed=timed)
 
     def _end_episode(self, record: Record, end: float, *, timed: bool = True) -> None:
