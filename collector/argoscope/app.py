@@ -85,19 +85,37 @@ async def _until_signal(
     listener: socket.socket,
     otlp: OtlpSettings | None,
 ) -> None:
-    try:
-        await credentials.access()
-    except ConfigError as error:
-        raise StartError([str(error)]) from error
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, stop, number)
+    if not await _has_credentials(credentials, stop):
+        return
     try:
         daemon = Daemon(settings, credentials, listener, otlp=otlp)
     except OSError as error:
         raise StartError([f"OTLP certificates: {error}"]) from error
     await daemon.run(stop)
+
+
+async def _has_credentials(credentials: Credentials, stop: asyncio.Event) -> bool:
+    """Reads them a first time; False if ``stop`` came first. Raises StartError."""
+    reading = asyncio.create_task(credentials.access(), name="credentials")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    either = {reading, stopping}
+    await asyncio.wait(either, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+    if not reading.done():
+        log.info("waiting for credentials")  # of a plugin, which may ask a person
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not reading.done():
+        reading.cancel()
+        return False
+    try:
+        await reading
+    except ConfigError as error:
+        raise StartError([str(error)]) from error
+    return True
 
 
 def _stop(stop: asyncio.Event, number: int) -> None:
