@@ -26,8 +26,7 @@ from argoscope.kube.errors import ConfigError
 from argoscope.metrics.registry import Registry
 from argoscope.monitor import Monitor
 from argoscope.pipeline import Pipeline
-from argoscope.resources._base import AnyResource, Options
-from argoscope.resources._load import load
+from argoscope.resources._base import Options
 from argoscope.server import ListenError, Server, bind
 from argoscope.settings import Settings
 from argoscope.watch.reflector import Reflector, WatchSettings, reflectors
@@ -150,7 +149,7 @@ class Daemon:
         self._ready = False
         self._listener = listener
         self._limit_series(settings.series.budgets)
-        self._resources = watched(settings)
+        self._resources = settings.kinds()
         options = Options(
             pipeline_labels=settings.labels.pipeline, workflow_labels=settings.labels.workflow
         )
@@ -264,11 +263,6 @@ class Daemon:
         except TimeoutError:
             log.warning("not everything was closed in time", seconds=DRAIN)
         log.info("stopped")
-
-
-def watched(settings: Settings) -> tuple[AnyResource, ...]:
-    """The kinds that are not switched off, in the order of their first lists."""
-    return tuple(kind for kind in load() if kind.name not in settings.resources.disabled)
 
 
 def _name(reflector: Reflector) -> str:
