@@ -96,15 +96,14 @@ def _objects() -> Iterator[tuple[str, bytes]]:
 
 
 def _fill_argoscope() -> dict[str, float]:
-    import argoscope.cli
-
+    import argoscope.app
     from argoscope.catalogue import catalogue
     from argoscope.metrics.registry import Registry
     from argoscope.pipeline import Pipeline
     from argoscope.resources._load import load
     from argoscope.watch.delta import Origin, decoder
 
-    assert argoscope.cli
+    assert argoscope.app
     registry = Registry(catalogue())
     resources = {resource.kind: resource for resource in load()}
     pipeline = Pipeline(tuple(resources.values()), registry)
