@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the sizes")
     parser.add_argument("--only", default="", help="part of a benchmark's name")
     options = parser.parse_args()
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
     console = Console(width=150)
     rows: list[dict[str, Any]] = []
     for path in sorted(HERE.glob("bench_*.py")):
