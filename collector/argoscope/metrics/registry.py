@@ -14,7 +14,8 @@ import msgspec
 
 from argoscope.metrics.internal import DECODE_ERRORS, INTERNAL, SERIES, SERIES_FOLDED
 from argoscope.metrics.model import Instrument, Labels, Metric
-from argoscope.metrics.series import AnyFamily, Counter, Family, Gauge, Histogram, S, Shard
+from argoscope.metrics.newborn import Newborns
+from argoscope.metrics.series import AnyFamily, C, Counter, Family, Gauge, Histogram, S, Shard
 from argoscope.metrics.text import Exemplar
 
 Contribution = tuple[Metric, Labels, float]
@@ -60,6 +61,8 @@ class Registry:
         self.problems: dict[tuple[str, str], int] = {}
         self.families: list[AnyFamily] = []
         """In catalogue order; their published state is what exporters read."""
+        self.newborns = Newborns(now)
+        """Told by the server who has seen what."""
         self._on_problem = on_problem
         self._counters: dict[Metric, Family[Counter]] = {}
         self._gauges: dict[Metric, Family[Gauge]] = {}
@@ -173,21 +176,24 @@ class Registry:
         if self._on_problem is not None:
             self._on_problem(kind, reason, detail)
 
-    def publish(self) -> None:
-        """Make what was counted visible to scrapes and exports."""
-        self._publish_changed()
-        while self._count_series():
-            self._publish_changed()
+    def publish(self, *, hold: bool = True) -> None:
+        """Make what was counted visible to scrapes and exports.
 
-    def _publish_changed(self) -> None:
+        New series are shown at 0 first to those who scrape (metrics/newborn.py); without ``hold``
+        everything is shown, because there is no later.
+        """
+        self.newborns.begin_publication(hold=hold)
+        self._publish_changed(hold)
+        while self._count_series():
+            self._publish_changed(hold)
+
+    def _publish_changed(self, hold: bool) -> None:
         for counters in self._counters.values():
-            for counter in counters.changed:
+            for counter in self._shown(counters, hold):
                 counter.publish(counters.lines)
-            counters.changed.clear()
         for histograms in self._histograms.values():
-            for histogram in histograms.changed:
+            for histogram in self._shown(histograms, hold):
                 histogram.publish(histograms.lines)
-            histograms.changed.clear()
         for gauges in self._gauges.values():
             for gauge in gauges.changed:
                 if gauge.owners:
@@ -195,6 +201,23 @@ class Registry:
                 else:
                     gauges.remove(gauge)
             gauges.changed.clear()
+
+    def _shown(self, family: Family[C], hold: bool) -> list[C]:
+        """The changed series whose value is to be shown; the others are at 0 and stay changed."""
+        newborns, changed = self.newborns, family.changed
+        held = newborns.held
+        shown = []
+        for series in changed:
+            if series.published is None and newborns.is_born(series, hold=hold):
+                series.publish_zero(family.lines)
+            if series not in held:
+                shown.append(series)
+        if len(shown) == len(changed):
+            changed.clear()
+        else:
+            for series in shown:
+                del changed[series]
+        return shown
 
     def _count_series(self) -> bool:
         changed = [family for family in self.families if family.counted != len(family.series)]
