@@ -256,6 +256,7 @@ class Daemon:
         try:
             async with asyncio.timeout(DRAIN):
                 self._tick()
+                self.registry.publish(hold=False)  # there is no later scrape to wait for
                 if self._exporter is not None:
                     await self._exporter.flush(FLUSH)
                 await self._server.close()

@@ -9,6 +9,7 @@ was shown before is never held back, and while nobody scrapes nothing is.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 
 from argoscope.metrics.series import Series
 
@@ -65,10 +66,8 @@ class Newborns:
             self.held.clear()
             return
         seen = min(scraper.publication for scraper in self._scrapers.values())
-        while self.held:
-            series, shown = next(iter(self.held.items()))
-            if shown > seen:
-                break
+        passed = takewhile(lambda item: item[1] <= seen, self.held.items())
+        for series, _ in list(passed):
             del self.held[series]
 
     def is_born(self, series: Series, *, hold: bool) -> bool:
