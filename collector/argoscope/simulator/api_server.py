@@ -77,6 +77,10 @@ class ApiServer:
     async def stop(self) -> None:
         """Ends all connections at once, as when the process is killed."""
         if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
+            for _ in range(3):  # connections just accepted must be known before all are closed
+                await asyncio.sleep(0)
             await self._runner.cleanup()
             self._runner = None
 
