@@ -120,7 +120,7 @@ def test_compressed_nodes_are_read(data: bytes) -> None:
         packed(zstandard.compress(PLAIN)[:20]),
         packed(b"\x1f\x8bgarbage"),
         packed(b"neither of them"),
-        packed(gzip.compress(b"{\"a\": ")),
+        packed(gzip.compress(b'{"a": ')),
         packed(gzip.compress(b"")),
     ],
     ids=["base64", "cut gzip", "cut zstd", "bad gzip", "unknown", "not JSON", "empty"],

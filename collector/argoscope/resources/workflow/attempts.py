@@ -24,6 +24,7 @@ from argoscope.resources.world import PodEnd, Run, World
 
 FUTURE = 3600.0
 """Seconds that a timestamp may lie ahead: clocks differ, but not by an hour."""
+MAX_NAMES = 50_000
 _DECLARED_CAUSES = ("exit_code", "oom", "error")
 
 
@@ -66,6 +67,8 @@ def _declare(
         key = (run.namespace, run.pipeline, template_of(node))
         if key in templates:
             continue
+        if len(templates) > MAX_NAMES:  # declaring again does no harm, growing without bound does
+            templates.clear()
         templates.add(key)
         for cause in _DECLARED_CAUSES:
             sink.declare(TEMPLATE_FAILURES, (*key, cause))

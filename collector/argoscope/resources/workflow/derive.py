@@ -21,7 +21,7 @@ from argoscope.resources.workflow.actions import (
     shutdown_cause,
     stopped_by_user,
 )
-from argoscope.resources.workflow.attempts import FUTURE, count_attempts
+from argoscope.resources.workflow.attempts import FUTURE, MAX_NAMES, count_attempts
 from argoscope.resources.workflow.causes import cause_of_message, cause_of_node, root_cause
 from argoscope.resources.workflow.history import WeekHistory
 from argoscope.resources.workflow.metrics import (
@@ -42,7 +42,6 @@ from argoscope.resources.workflow.record import Record
 from argoscope.resources.world import Key, Run, World
 
 SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
-MAX_NAMES = 50_000
 INFLATE_EVERY = 5.0  # seconds: inflating is 60 times the cost of the rest of an event
 _PHASES = frozenset((*RUN_PHASES, "Pending", "Running", ""))
 _OVER = frozenset(RUN_PHASES)
@@ -146,9 +145,8 @@ class WorkflowDeriver:
         key = (run.namespace, run.pipeline)
         if key in self._pipelines:
             return
-        for names in (self._pipelines, self._templates):
-            if len(names) > MAX_NAMES:  # declaring again does no harm, growing without bound does
-                names.clear()
+        if len(self._pipelines) > MAX_NAMES:
+            self._pipelines.clear()
         self._pipelines.add(key)
         for phase in RUN_PHASES:
             self._sink.declare(RUNS, (*key, phase))
