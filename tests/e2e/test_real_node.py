@@ -13,21 +13,21 @@ import pytest
 
 from support.argo_part import TEMPLATE, Observer, Run, container_times, seconds
 from support.daemon import Daemon, Scrape, daemon
+from support.envtest import install_crds
 from support.node import Api, Object, RealNode, real_node
 from support.node_scenarios import SCENARIOS, Scenario
-from support.recordings import require_shared
 from support.scrape import key
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 NAMESPACE = "e2e"
-CRDS = (
-    "argo-workflows__minimal-argoproj.io_workflows",
-    "argo-workflows__minimal-argoproj.io_cronworkflows",
-    "argo-workflows__minimal-argoproj.io_workflowtemplates",
-    "argo-workflows__minimal-argoproj.io_clusterworkflowtemplates",
-    "argo-rollouts__rollout-crd",
-    "argo-rollouts__analysis-run-crd",
+KINDS = (
+    "workflows",
+    "cronworkflows",
+    "workflowtemplates",
+    "clusterworkflowtemplates",
+    "rollouts",
+    "analysisruns",
 )
 STAGES = ("schedule", "prepare", "init", "main", "wait")
 _SETTLED_SECONDS = 20.0
@@ -74,12 +74,14 @@ def lived() -> Iterator[Lived]:
 
 
 async def _live(node: RealNode, result: Lived) -> None:
+    async with node.server.client() as client:
+        await install_crds(client, *KINDS)
     async with node.client() as api:
-        await _install(api)
+        await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         observer = Observer(api, NAMESPACE)
         watching = asyncio.create_task(observer.run())
         try:
-            async with daemon(node.kubeconfig) as argoscope:
+            async with daemon(node.server.kubeconfig) as argoscope:
                 try:
                     await argoscope.ready(30.0)
                     scraping = asyncio.create_task(_keep_scraping(argoscope, result))
@@ -95,22 +97,6 @@ async def _live(node: RealNode, result: Lived) -> None:
                     result.log = argoscope.log()
         finally:
             watching.cancel()
-
-
-async def _install(api: Api) -> None:
-    """The custom resources, and the namespace; returns when they are served."""
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    for name in CRDS:
-        crd = (require_shared("crds") / f"argoproj-{name}.json").read_text()
-        await api.call("POST", path, crd)
-    await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-    deadline = time.monotonic() + 30.0
-    while True:
-        served = await api.call("GET", "/apis/argoproj.io/v1alpha1", tolerate=True)
-        if len([r for r in served.get("resources", ()) if "/" not in r["name"]]) == len(CRDS):
-            return
-        assert time.monotonic() < deadline, served
-        await asyncio.sleep(0.2)
 
 
 async def _play_all(api: Api, observer: Observer, result: Lived) -> None:
@@ -177,10 +163,11 @@ scenarios = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
 
 @scenarios
 def test_each_run_is_counted_once_with_its_cause(lived: Lived, scenario: Scenario) -> None:
-    phase = "Failed" if scenario.cause else "Succeeded"
     causes = {scenario.cause: 1.0} if scenario.cause else {}
     name = scenario.name
-    assert lived.by_label("argo_workflow_runs_total", name, "phase") == {phase: 1.0}, lived.log
+    assert lived.by_label("argo_workflow_runs_total", name, "phase") == {scenario.phase: 1.0}, (
+        lived.log
+    )
     assert lived.by_label("argo_workflow_failures_total", name, "cause") == causes, lived.log
     assert lived.by_label("argo_template_failures_total", name, "cause") == causes, lived.log
 
@@ -272,7 +259,7 @@ def test_nothing_was_skipped_and_every_kind_is_watched(lived: Lived) -> None:
     skipped = {k: v for k, v in lived.scrape.items() if k[0] == "argoscope_decode_errors_total"}
     assert not any(skipped.values()), skipped
     watches = {k: v for k, v in lived.scrape.items() if k[0] == "argoscope_watch_up"}
-    assert len(watches) >= len(CRDS)
+    assert len(watches) >= len(KINDS)
     assert all(watches.values()), watches
 
 
