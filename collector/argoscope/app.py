@@ -196,6 +196,13 @@ class Daemon:
         self._tick()
         self.address = await self._server.start(self._listener)
         log.info("listening", address=self.address, version=__version__)
+        try:
+            await self._work(stop)
+            self._tick()
+        finally:
+            await self._drain()
+
+    async def _work(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._watch(group), name="watch"),
@@ -206,7 +213,6 @@ class Daemon:
             await stop.wait()
             for task in tasks:
                 task.cancel()
-        await self._drain()
 
     async def _watch(self, group: asyncio.TaskGroup) -> None:
         """Starts the reflectors, a stage of ``order`` after the other, and ends them all."""
@@ -253,14 +259,15 @@ class Daemon:
                 await asyncio.sleep(60.0)
 
     async def _drain(self) -> None:
+        """The last export, and the end of all connections."""
         try:
             async with asyncio.timeout(DRAIN):
-                self._tick()
-                self.registry.publish(hold=False)  # there is no later scrape to wait for
-                if self._exporter is not None:
-                    await self._exporter.flush(FLUSH)
-                await self._server.close()
-                await self._client.close()
+                try:
+                    if self._exporter is not None:
+                        await self._exporter.flush(FLUSH)
+                finally:
+                    await self._server.close()
+                    await self._client.close()
         except TimeoutError:
             log.warning("not everything was closed in time", seconds=DRAIN)
         log.info("stopped")
