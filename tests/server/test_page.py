@@ -96,7 +96,7 @@ async def test_every_question_is_answered_without_javascript() -> None:
         "25 % · oom",
         "waiting for lock",
         "4 nodes held by quota",
-        "somebody is waited for since 2 h",
+        "suspended for 2 h",
         "5 pods waiting",
         "Unschedulable: insufficient cpu No node has enough unreserved cpu",
         "1 h ago never in 23 h",
