@@ -15,6 +15,7 @@ from support.argo_part import TEMPLATE, Observer, Run, container_times, seconds
 from support.daemon import Daemon, Scrape, daemon
 from support.envtest import install_crds
 from support.node import Api, Object, RealNode, real_node
+from support.node_release import ROLLOUT, Release
 from support.node_scenarios import SCENARIOS, Scenario
 from support.scrape import key
 
@@ -38,6 +39,8 @@ class Lived:
     """What has happened, as the API server told the test, and as the daemon told it."""
 
     runs: dict[str, Run] = field(default_factory=dict)
+    release: list[list[Object]] = field(default_factory=list)
+    """The rollout's pods, each with all its versions."""
     pods: dict[str, list[Object]] = field(default_factory=dict)
     remaining: Counter[str] = field(default_factory=Counter)
     """Pods that are there at the end, by phase."""
@@ -100,11 +103,14 @@ async def _live(node: RealNode, result: Lived) -> None:
 
 
 async def _play_all(api: Api, observer: Observer, result: Lived) -> None:
+    release = Release(NAMESPACE, api, observer)
     async with asyncio.TaskGroup() as group:
+        group.create_task(release.play())
         for scenario in SCENARIOS:
             run = Run(scenario.name, NAMESPACE, scenario.pod, api, observer)
             result.runs[scenario.name] = run
             group.create_task(scenario.play(run))
+    result.release = release.pods()
 
 
 async def _keep_scraping(argoscope: Daemon, result: Lived) -> None:
@@ -144,7 +150,8 @@ def _stages(versions: list[Object]) -> dict[str, float]:
         0.0,
     )
     times = container_times(versions)
-    (init, init_end), (main, main_end) = times.get("init", (0, 0)), times.get("main", (0, 0))
+    (init, init_end) = times.get("init", (0.0, 0.0))
+    (main, main_end) = times.get("main") or times.get("web", (0.0, 0.0))
     found = {}
     if scheduled:
         found["schedule"] = scheduled - created
@@ -152,6 +159,8 @@ def _stages(versions: list[Object]) -> dict[str, float]:
         found["init"] = init_end - init
     if init:
         found["prepare"] = init - scheduled + (main - init_end if main else 0.0)
+    elif main:
+        found["prepare"] = main - scheduled
     if main_end:
         found["main"] = main_end - main
         found["wait"] = max(0.0, times["wait"][1] - main_end)
@@ -234,6 +243,28 @@ def test_pods_made_again_before_they_started_are_counted(lived: Lived, scenario:
     restarts = lived.value("argo_pod_restarts_before_start_total", pipeline=scenario.name)
     assert restarts == scenario.restarts
     assert len(lived.runs[scenario.name].pods) == 1 + scenario.restarts
+
+
+def test_a_rollout_that_was_made_and_one_that_was_aborted_are_told_apart(lived: Lived) -> None:
+    results = {
+        dict(labels)["result"]: value
+        for (name, labels), value in lived.scrape.items()
+        if name == "argo_rollouts_total" and value
+    }
+    assert results == {"created": 1.0, "aborted": 1.0}, lived.log
+    for phase in ("Healthy", "Degraded"):
+        shown = lived.value("argo_rollout_phase", rollout=ROLLOUT, phase=phase)
+        assert shown == (phase == "Degraded")
+
+
+def test_pods_of_a_rollout_count_their_start_when_they_are_ready(lived: Lived) -> None:
+    recounted = [_stages(versions) for versions in lived.release]
+    assert len(recounted) == 2
+    for stage in ("schedule", "prepare"):
+        labels = {"pipeline": ROLLOUT, "template": "", "stage": stage}
+        total = sum(stages[stage] for stages in recounted)
+        assert lived.value("argo_pod_stage_seconds_count", **labels) == 2.0, lived.log
+        assert lived.value("argo_pod_stage_seconds_sum", **labels) == pytest.approx(total, abs=1.0)
 
 
 def test_pods_by_phase_are_those_that_the_api_server_lists(lived: Lived) -> None:

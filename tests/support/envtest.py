@@ -118,7 +118,7 @@ async def install_crds(client: Client, *plurals: str) -> None:
         if crd["spec"]["names"]["plural"] in plurals and "__full-" not in path.name:
             await apply(client, CRD_PATH, crd)
     for plural in plurals:
-        await eventually(lambda p=plural: client.get(f"/apis/argoproj.io/v1alpha1/{p}"))  # type: ignore[misc]
+        await eventually(lambda p=plural: client.get(f"/apis/argoproj.io/v1alpha1/{p}"))
 
 
 async def eventually(attempt: Any, seconds: float = 60.0) -> Any:
