@@ -187,7 +187,7 @@ def _run(script: Path, action: str, node: RealNode) -> int:
     """Runs the node's script in a session of its own; its exit code. What it leaves in the
     background must not hold a pipe of ours, so the output goes into a file."""
     own = {"NODE": str(node.folder / "node"), "KUBELET_ARGS": KUBELET_ARGS, "PATH": _PATH}
-    with (node.folder / f"{action}.log").open("w") as log:
+    with (node.folder / f"node-{action}.log").open("w") as log:
         done = subprocess.run(
             [script, action],
             env={**node.server.env, **own},
