@@ -39,15 +39,17 @@ def count_attempts(
 ) -> None:
     """Count the finished attempts that ``record`` does not hold yet, and add them to it."""
     run = record.run
-    _declare(sink, run, nodes, templates)
-    found = new_attempts(nodes, record.done, record.since, run.phase in RUN_PHASES)
+    if len(nodes) != record.nodes:
+        record.nodes = len(nodes)
+        _declare(sink, run, nodes, templates)
+    over = run.phase in RUN_PHASES
+    found, record.done = new_attempts(nodes, record.done, record.since, over)
     if not found:
         return
     ends = world.pod_ends.get((run.namespace, run.name), {})
     retried = retry_children(nodes)
     graph = Predecessors(nodes)
-    for key, node in found:
-        record.done.append(key)
+    for node in found:
         _count(sink, run, node, ends.get(node.id), shutdown, seen)
         index = retry_index(node, retried)
         if index:

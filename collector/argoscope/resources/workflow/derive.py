@@ -9,6 +9,7 @@ may come from the clock of somebody's laptop.
 """
 
 from array import array
+from sys import intern
 
 from argoscope.metrics.internal import RUNS_UNOBSERVED
 from argoscope.resources._base import Contribution, Options, Seen, Sink
@@ -45,6 +46,7 @@ SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
 INFLATE_EVERY = 5.0  # seconds: inflating is 60 times the cost of the rest of an event
 _PHASES = frozenset((*RUN_PHASES, "Pending", "Running", ""))
 _OVER = frozenset(RUN_PHASES)
+_NOTHING = array("Q")  # shared by all that have nothing to remember; arrays are never changed here
 
 
 class WorkflowDeriver:
@@ -54,6 +56,7 @@ class WorkflowDeriver:
         self._options = options
         self._records: dict[str, Record] = {}
         self._pipelines: set[Key] = set()
+        self._scopes: dict[tuple[str, str], tuple[str, str]] = {}
         self._templates: set[tuple[str, str, str]] = set()
         self._week = WeekHistory(sink)
         self._shared: dict[Contribution, Contribution] = {}
@@ -126,19 +129,21 @@ class WorkflowDeriver:
         labels = meta.labels or {}
         pipeline, template, scope = pipeline_of(workflow, self._options.pipeline_labels)
         stored = workflow.status.stored_workflow_template_spec
+        # Each object brings its own copy of names that thousands share.
         run = Run(
-            namespace=meta.namespace,
+            namespace=intern(meta.namespace),
             name=meta.name,
             uid=meta.uid,
-            pipeline=pipeline,
-            cron=labels.get(LABEL_CRON, ""),
+            pipeline=intern(pipeline),
+            cron=intern(labels.get(LABEL_CRON, "")),
             scheduled=unix((meta.annotations or {}).get(SCHEDULED_TIME)),
             created=unix(meta.creation_timestamp),
-            entrypoint=workflow.spec.entrypoint or (stored.entrypoint if stored else ""),
+            entrypoint=intern(workflow.spec.entrypoint or (stored.entrypoint if stored else "")),
         )
         self._world.runs[run.namespace, run.name] = run
         self._declare(run)
-        return Record(run=run, scope=(template, scope), done=array("Q"))
+        named = (intern(template), scope)
+        return Record(run=run, scope=self._scopes.setdefault(named, named), done=_NOTHING)
 
     def _declare(self, run: Run) -> None:
         """The first failure must be seen: all phases and common causes start at 0."""
@@ -147,6 +152,7 @@ class WorkflowDeriver:
             return
         if len(self._pipelines) > MAX_NAMES:
             self._pipelines.clear()
+            self._scopes.clear()
         self._pipelines.add(key)
         for phase in RUN_PHASES:
             self._sink.declare(RUNS, (*key, phase))
@@ -157,14 +163,14 @@ class WorkflowDeriver:
         run, status = record.run, workflow.status
         phase = status.phase or ""
         if phase in _PHASES:
-            run.phase = phase
+            run.phase = intern(phase)
         run.started = self._time(workflow, "startedAt", status.started_at, seen)
         run.finished = self._time(workflow, "finishedAt", status.finished_at, seen)
-        run.shutdown = workflow.spec.shutdown
+        run.shutdown = intern(workflow.spec.shutdown)
         run.by_user = stopped_by_user(workflow)
         if not run.entrypoint:
             stored = status.stored_workflow_template_spec
-            run.entrypoint = stored.entrypoint if stored else ""
+            run.entrypoint = intern(stored.entrypoint) if stored else ""
 
     def _time(self, workflow: Workflow, field: str, text: str | None, seen: Seen) -> float:
         value = unix(text)
@@ -332,7 +338,8 @@ class WorkflowDeriver:
         run = record.run
         record.counted = run.finished or seen.at
         # Only what started in the very second of the end could be taken for a retry's.
-        record.done = array("Q", (key for key in record.done if key & SECOND >= record.counted))
+        left = array("Q", (key for key in record.done if key & SECOND >= record.counted))
+        record.done = left or _NOTHING
         record.waiting = None
         self._world.pod_ends.pop((run.namespace, run.name), None)
         failed = bool(cause) and cause not in POLICY_CAUSES
