@@ -113,7 +113,11 @@ class WatchStream:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        # Not release(): the rest of a stream that is given up must not be read.
+        # Not release(): the rest of a stream that is given up must not be read. And without TLS's
+        # goodbye, for which a server that hangs could keep the connection open.
+        connection = self._response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
         self._response.close()
 
     async def read(self, idle: float) -> list[WatchEvent] | None:
