@@ -1,15 +1,18 @@
 """What a pipeline is called, what a node waited for, and which attempts are retries."""
 
+from array import array
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from argoscope.resources._base import Options
 from argoscope.resources._time import unix
 from argoscope.resources.workflow import metrics as m
 from argoscope.resources.workflow.naming import pipeline_of
-from argoscope.resources.workflow.nodes import Predecessors, attempt_key
+from argoscope.resources.workflow.nodes import Predecessors, attempt_key, new_attempts
 from argoscope.resources.workflow.objects import Node, Workflow
 from argoscope.resources.world import PodEnd
 from support.workflow_objects import BASE, node, node_id, workflow
@@ -87,7 +90,13 @@ def leads_to(name: str, *names: str, **more: Any) -> dict[str, Any]:
 
 
 def last_end(nodes: dict[str, Node], name: str) -> float:
-    found = Predecessors(nodes).last_end(nodes[node_id(name)], lambda n: unix(n.finished_at))
+    """Seconds after BASE, -1 for nothing; the same whether all edges are turned round or few."""
+    target = nodes[node_id(name)]
+    found, searched = (
+        Predecessors(nodes, all_nodes=every).last_end(target, lambda n: unix(n.finished_at))
+        for every in (True, False)
+    )
+    assert found == searched
     return found - BASE if found else -1.0
 
 
@@ -198,3 +207,27 @@ def test_attempts_are_told_apart_by_node_and_start() -> None:
     keys = {attempt_key(Node(id=name, started_at=start)) for name in names for start in starts}
     assert len(keys) == len(names) * len(starts)
     assert all(0 <= key < 2**64 for key in keys)
+
+
+@settings(max_examples=150, derandomize=True, deadline=None, database=None)
+@given(
+    order=st.permutations(range(30)),
+    sorted_ids=st.booleans(),
+    before=st.sets(st.integers(0, 29)),
+    after=st.sets(st.integers(0, 29), max_size=8),
+)
+def test_new_attempts_are_those_that_were_not_there_before_in_any_order(
+    order: list[int], sorted_ids: bool, before: set[int], after: set[int]
+) -> None:
+    """Mostly they are found by halving, which relies on the order; other orders cost more."""
+    every = [node(f"n{i}", id=f"wf-{1000 + i}") for i in (sorted(order) if sorted_ids else order)]
+
+    def shown(which: set[int]) -> dict[str, Node]:
+        return graph(*(each for each in every if int(each["id"][3:]) - 1000 in which))
+
+    first, done = new_attempts(shown(before), array("Q"), 0.0, False)
+    assert {n.id for n in first} == {f"wf-{1000 + i}" for i in before}
+    every.reverse() if not sorted_ids else None
+    second, done = new_attempts(shown(before | after), done, 0.0, False)
+    assert {n.id for n in second} == {f"wf-{1000 + i}" for i in after - before}
+    assert new_attempts(shown(before | after), done, 0.0, False) == ([], done)

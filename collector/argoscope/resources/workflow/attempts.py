@@ -12,6 +12,7 @@ from argoscope.resources.workflow.metrics import (
     TEMPLATE_RETRIES,
 )
 from argoscope.resources.workflow.nodes import (
+    FEW,
     Predecessors,
     new_attempts,
     retry_children,
@@ -48,7 +49,7 @@ def count_attempts(
         return
     ends = world.pod_ends.get((run.namespace, run.name), {})
     retried = retry_children(nodes)
-    graph = Predecessors(nodes)
+    graph = Predecessors(nodes, all_nodes=len(found) > FEW)
     for node in found:
         _count(sink, run, node, ends.get(node.id), shutdown, seen)
         index = retry_index(node, retried)

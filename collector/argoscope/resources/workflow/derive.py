@@ -190,7 +190,8 @@ class WorkflowDeriver:
         status = workflow.status
         if status.nodes:
             for key, node in status.nodes.items():
-                node.id = node.id or key
+                if not node.id:
+                    node.id = key
             return status.nodes
         if status.compressed_nodes:
             if record.run.phase not in _OVER and seen.at < record.next_inflate:
