@@ -241,7 +241,7 @@ def _grant(what: str, namespace: str) -> str:
     role, scope = ("role", f" --namespace={namespace}") if namespace else ("clusterrole", "")
     return (
         f"kubectl create {role} argoscope-{what.partition('.')[0]} --verb={','.join(VERBS)}"
-        f" --resource={what}{scope}, and bind it to the account (the manifests in deploy/ do)"
+        f" --resource={what}{scope}, and bind it to the account"
     )
 
 
