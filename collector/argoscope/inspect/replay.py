@@ -19,6 +19,7 @@ from argoscope.watch.intake import Intake
 
 TICK = 1.0  # seconds of recorded time between ticks, as in the daemon
 MAX_TICKS = 3600  # in one gap of a recording: a pause of days needs no ticks a second
+_EXPLAINS = ("Node", "Event", "Pod")
 
 
 class Clock:
@@ -65,7 +66,11 @@ class Replay:
         self._complain(self._source, kind, f"{reason}: {detail}")
 
     def objects(self, items: Iterable[Item]) -> None:
-        """Take plain objects: kinds in the daemon's order, versions of one object by age."""
+        """Take plain objects: what others are judged by first, versions of one object by age.
+
+        The daemon hears of a pod's end before Argo writes its node's; in files all is over, so
+        events and pods go before the workflows whose causes and gaps they explain.
+        """
         self._feed(sorted(items, key=self._order), at=self.clock.now)
         self._pipeline.tick(self.clock.now)
         self._pipeline.finish()
@@ -89,7 +94,8 @@ class Replay:
             version = _decode_meta(item.raw).metadata.resource_version
         except msgspec.MsgspecError:
             version = ""
-        return resource.order, int(version) if version.isdigit() else 0
+        order = _EXPLAINS.index(item.kind) if item.kind in _EXPLAINS else resource.order
+        return order, int(version) if version.isdigit() else 0
 
     def _feed(self, items: Iterable[Item], at: float | None) -> None:
         for item in items:

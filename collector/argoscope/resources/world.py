@@ -33,6 +33,8 @@ class Run(msgspec.Struct, gc=False):
     entrypoint: str = ""
     gone: bool = False
     """The object was deleted."""
+    counted: float = 0.0
+    """When the last attempt that was counted ended: nothing is asked about it any more."""
 
 
 class PodEnd(msgspec.Struct, gc=False, frozen=True):

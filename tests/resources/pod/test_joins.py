@@ -134,7 +134,7 @@ def test_what_is_kept_for_a_run_goes_with_it() -> None:
 def test_ends_are_kept_for_runs_that_go_on_only() -> None:
     """Finished workflows stay for days, and podGC leaves nothing of their pods."""
     pods = Pods()
-    pods.workflow(*KEY, "etl", started=BASE, finished=BASE + 45)
+    pods.workflow(*KEY, "etl", started=BASE, finished=BASE + 45, counted=BASE + 45)
     pods.upsert(life(argo_pod(), BASE)[-1], BASE + 50)
     assert pods.world.pod_ends == {}
     pods.workflow(*KEY, "etl", started=BASE + 60)

@@ -95,7 +95,7 @@ class Joins:
     def _settle(self, key: Key, pipeline: str, run: Run | None, item: Measurement | End) -> None:
         if isinstance(item, End):
             # Nobody asks once the run has been counted, nor would anybody drop the entry.
-            if run and not run.gone and not run.finished:
+            if run and not run.gone and not (run.finished and run.finished == run.counted):
                 self._world.pod_ends.setdefault(key, {})[item.node_id] = item.end
             return
         # An `argo retry` makes pods again too, but moves the workflow's start.

@@ -22,7 +22,7 @@ that could not be started has 1970 as its start: that is none.
 
 import msgspec
 
-from argoscope.resources._reasons import disruption_cause, pod_cause
+from argoscope.resources._reasons import disruption_cause, is_image, pod_cause
 from argoscope.resources._time import unix
 from argoscope.resources.pod._object import Condition, ContainerStatus, Pod, PodStatus
 
@@ -96,7 +96,15 @@ def absorb(record: Record, pod: Pod) -> Condition | None:
         _absorb_init(record, status.init_container_statuses)
     if status.container_statuses:
         _absorb_main(record, status.container_statuses)
+        if record.cause == "deadline" and not record.main_start:
+            # That a deadline passed says less than what main still waits for.
+            record.cause = _image_trouble(status.container_statuses) or record.cause
     return unscheduled
+
+
+def _image_trouble(statuses: list[ContainerStatus]) -> str:
+    waits = (c.state.waiting for c in statuses if c.state is not None and c.name == "main")
+    return "image" if any(w is not None and is_image(w.reason or "") for w in waits) else ""
 
 
 def _absorb_init(record: Record, statuses: list[ContainerStatus]) -> None:

@@ -337,7 +337,7 @@ class WorkflowDeriver:
 
     def _close_attempt(self, record: Record, cause: str, seen: Seen) -> None:
         run = record.run
-        record.counted = run.finished or seen.at
+        record.counted = run.counted = run.finished or seen.at
         # Only what started in the very second of the end could be taken for a retry's.
         left = array("Q", (key for key in record.done if key & SECOND >= record.counted))
         record.done = left or _NOTHING
