@@ -1,12 +1,19 @@
 """Deltas in, measurements out: the one place where watching meets derivation."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 import structlog
 
 from argoscope.metrics.registry import Registry
-from argoscope.resources._base import AnyResource, Deriver, Options, Seen
+from argoscope.resources._base import (
+    AnyResource,
+    Deriver,
+    Options,
+    PastRun,
+    RunRecord,
+    Seen,
+)
 from argoscope.resources.world import World
 from argoscope.watch.delta import Origin, Watched
 
@@ -14,6 +21,29 @@ Reporter = Callable[[str, str, str], None]
 """(kind, reason, detail) of something that was skipped."""
 
 log = structlog.get_logger()
+
+WEEK = 7 * 86400.0
+"""Seconds of run records that derivations are told at a start."""
+
+
+class Memory(Protocol):
+    """What outlives the process; the ledger is one. What is given to it is kept with the commit
+    that keeps the values counted at the same time, or not at all."""
+
+    def record(self, run: RunRecord) -> None:
+        """Keep a run attempt."""
+
+    def note(self, key: str, value: str) -> None:
+        """Keep a fact; an empty value forgets it."""
+
+    def noted(self, key: str) -> str:
+        """A fact, as it was noted last; empty for none."""
+
+    def objects(self, kind: str) -> Iterable[tuple[str, bytes]]:
+        """(uid, record) of a kind's objects at the last commit."""
+
+    def past_runs(self, since: float) -> Iterable[PastRun]:
+        """Runs that ended at ``since`` (Unix seconds) or later, oldest first."""
 
 
 class Pipeline:
@@ -30,10 +60,12 @@ class Pipeline:
         options: Options | None = None,
         *,
         report: Reporter | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.registry = registry
         self.world = World()
-        self._sink = _ReportingSink(registry, report or _log_once())
+        self._memory = memory
+        self._sink = _ReportingSink(registry, report or _log_once(), memory)
         options = options or Options()
         self._derivers: dict[str, Deriver[Any]] = {
             resource.name: resource.derive(self.world, self._sink, options)
@@ -77,6 +109,21 @@ class Pipeline:
             if finish is not None:
                 finish()
 
+    def restore(self, now: float) -> None:
+        """Before anything is watched: takes back what the memory keeps."""
+        if self._memory is None:
+            return
+        for name, deriver in self._derivers.items():
+            deriver.restore(self._memory.objects(name))
+        for deriver in self._derivers.values():
+            deriver.recall(self._memory.past_runs(now - WEEK))
+
+    def changes(self) -> Iterator[tuple[str, str, bytes | None]]:
+        """(kind, uid, record) of what has changed since the last call; None for what is gone."""
+        for name, deriver in self._derivers.items():
+            for uid, record in deriver.changes():
+                yield name, uid, record
+
     def _failed(self, watched: Watched, obj: Any, error: Exception) -> None:
         meta = getattr(obj, "metadata", None)
         where = f"{meta.namespace}/{meta.name}" if meta is not None else "(gone)"
@@ -87,12 +134,13 @@ class Pipeline:
 class _ReportingSink:
     """The registry, with every problem also told to ``report``."""
 
-    def __init__(self, registry: Registry, report: Reporter) -> None:
+    def __init__(self, registry: Registry, report: Reporter, memory: Memory | None) -> None:
         self.register = registry.register
         self.declare = registry.declare
         self.count = registry.count
         self.observe = registry.observe
         self.own = registry.own
+        self.record = memory.record if memory is not None else registry.record
         self._registry = registry
         self._report = report
 

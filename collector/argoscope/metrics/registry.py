@@ -173,6 +173,9 @@ class Registry:
         if self._on_problem is not None:
             self._on_problem(kind, reason, detail)
 
+    def record(self, run: object) -> None:
+        """Drop a run record: a registry holds series."""
+
     def publish(self) -> None:
         """Make what was counted visible to scrapes and exports."""
         self._publish_changed()

@@ -10,7 +10,7 @@ import msgspec
 
 from argoscope.metrics.labels import NAMESPACE, ROLLOUT
 from argoscope.metrics.model import Instrument, Label, Labels, Metric
-from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Sink
+from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Sink, Unrecorded
 from argoscope.resources._time import unix
 from argoscope.resources.world import World
 
@@ -64,7 +64,7 @@ DURATION = Metric(
 )
 
 
-class AnalysisRunDeriver:
+class AnalysisRunDeriver(Unrecorded):
     """Counts each run when it is first seen in a final phase, which it never leaves."""
 
     def __init__(self, world: World, sink: Sink, options: Options) -> None:

@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from argoscope.resources._base import Contribution, Options, Seen, Sink
+from argoscope.resources._base import Contribution, Options, Seen, Sink, Unrecorded
 from argoscope.resources._time import unix
 from argoscope.resources.cron_workflow.due import Calendar, missed_reason
 from argoscope.resources.cron_workflow.metrics import (
@@ -77,7 +77,7 @@ class _Cron:
         self.calendar.walk(now, self.spec, self.stopped, self.active)
 
 
-class CronWorkflows:
+class CronWorkflows(Unrecorded):
     """Derives the metrics; an idle CronWorkflow costs nothing between its due times."""
 
     def __init__(self, world: World, sink: Sink, options: Options) -> None:

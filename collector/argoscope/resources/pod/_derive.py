@@ -14,7 +14,7 @@ from collections import OrderedDict
 
 from argoscope.metrics.model import Metric
 from argoscope.resources import _reasons
-from argoscope.resources._base import Options, Seen, Sink
+from argoscope.resources._base import Options, Seen, Sink, Unrecorded
 from argoscope.resources._time import unix
 from argoscope.resources.pod import _joins, _metrics, _object, _pending, _timeline
 from argoscope.resources.pod._census import Census
@@ -34,7 +34,7 @@ Ended = tuple[str, str]
 """(namespace, phase): all that is kept of a pod that has been counted."""
 
 
-class PodDeriver:
+class PodDeriver(Unrecorded):
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
         del options  # the pipeline's name is the workflow's business
         self._world = world

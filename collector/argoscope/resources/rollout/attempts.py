@@ -9,7 +9,7 @@ hash with the old stableRS a supersession. An end that such a jump hides is not 
 import msgspec
 
 from argoscope.metrics.model import Labels, Metric
-from argoscope.resources._base import Options, Seen, Sink
+from argoscope.resources._base import Options, Seen, Sink, Unrecorded
 from argoscope.resources._time import unix
 from argoscope.resources.rollout import gauges, status
 from argoscope.resources.rollout.causes import abort_cause, pause_cause, possible_abort_causes
@@ -59,7 +59,7 @@ class _Record(msgspec.Struct, gc=False):
     """(cause, start) of the pauses that last."""
 
 
-class RolloutDeriver:
+class RolloutDeriver(Unrecorded):
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
         del world, options  # nothing is joined: the status has all
         self._sink = sink

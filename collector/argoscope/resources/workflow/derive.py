@@ -11,7 +11,7 @@ may come from the clock of somebody's laptop.
 from array import array
 
 from argoscope.metrics.internal import RUNS_UNOBSERVED
-from argoscope.resources._base import Contribution, Options, Seen, Sink
+from argoscope.resources._base import Contribution, Options, Seen, Sink, Unrecorded
 from argoscope.resources._time import unix
 from argoscope.resources.workflow import gauges as gauge
 from argoscope.resources.workflow.actions import (
@@ -48,7 +48,7 @@ _PHASES = frozenset((*RUN_PHASES, "Pending", "Running", ""))
 _OVER = frozenset(RUN_PHASES)
 
 
-class WorkflowDeriver:
+class WorkflowDeriver(Unrecorded):
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
         self._world = world
         self._sink = sink
