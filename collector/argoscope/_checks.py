@@ -133,5 +133,9 @@ def budgets(named: Mapping[str, int]) -> str:
     return "; ".join(wrong)
 
 
+def retention(days: float) -> str:
+    return "" if 8.0 <= days <= 3660.0 else "must be from 8 to 3660 days"
+
+
 def _quoted(names: Iterable[str]) -> str:
     return ", ".join(map(repr, names))

@@ -23,6 +23,9 @@ from argoscope.export.prometheus import Exposition
 from argoscope.kube.client import Client
 from argoscope.kube.config import Credentials, find_credentials
 from argoscope.kube.errors import ConfigError
+from argoscope.ledger.errors import LedgerError
+from argoscope.ledger.keeper import Keeper
+from argoscope.ledger.ledger import Ledger
 from argoscope.metrics.registry import Registry
 from argoscope.monitor import Monitor
 from argoscope.pipeline import Pipeline
@@ -41,6 +44,8 @@ FIRST_LISTS = 60.0
 """Seconds in which kinds are first listed one after the other; then all at once."""
 FLUSH = 3.0
 """Seconds that the last export may take."""
+LAST_COMMIT = 2.0
+"""Seconds that the last commit may take."""
 DRAIN = 4.5
 """Seconds from a signal to the end, whatever hangs."""
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -76,7 +81,18 @@ def main(settings: Settings, environ: Mapping[str, str]) -> None:
             listener.close()
         raise StartError(problems)
     with listener:
-        asyncio.run(_until_signal(settings, credentials, listener, otlp))
+        ledger = open_ledger(settings)
+        asyncio.run(_until_signal(settings, credentials, listener, otlp, ledger))
+
+
+def open_ledger(settings: Settings) -> Ledger | None:
+    """The ledger that is configured, if one is. Raises StartError."""
+    if not settings.ledger.path:
+        return None
+    try:
+        return Ledger.open(settings.ledger.path, retention=settings.ledger.retention * 86400.0)
+    except LedgerError as error:
+        raise StartError([str(error)]) from error
 
 
 async def _until_signal(
@@ -84,6 +100,7 @@ async def _until_signal(
     credentials: Credentials,
     listener: socket.socket,
     otlp: OtlpSettings | None,
+    ledger: Ledger | None,
 ) -> None:
     try:
         await credentials.access()
@@ -94,9 +111,11 @@ async def _until_signal(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, stop, number)
     try:
-        daemon = Daemon(settings, credentials, listener, otlp=otlp)
+        daemon = Daemon(settings, credentials, listener, otlp=otlp, ledger=ledger)
     except OSError as error:
         raise StartError([f"OTLP certificates: {error}"]) from error
+    except LedgerError as error:
+        raise StartError([str(error)]) from error
     await daemon.run(stop)
 
 
@@ -122,9 +141,11 @@ class Daemon:
         listener: socket.socket,
         *,
         otlp: OtlpSettings | None = None,
+        ledger: Ledger | None = None,
         watching: WatchSettings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Restores the ledger, which is closed at the end. Raises LedgerError, OSError."""
         self.registry = Registry(catalogue(), now=clock)
         self.address = ""
         """http://host:port, once it is served."""
@@ -136,7 +157,8 @@ class Daemon:
         options = Options(
             pipeline_labels=settings.labels.pipeline, workflow_labels=settings.labels.workflow
         )
-        self._pipeline = Pipeline(self._resources, self.registry, options)
+        self._pipeline = Pipeline(self._resources, self.registry, options, memory=ledger)
+        self._keeper = self._restored(ledger) if ledger is not None else None
         self._client = Client(credentials)
         self._reflectors = [
             reflector
@@ -157,6 +179,16 @@ class Daemon:
         )
         self._exporter = self._otlp(otlp, settings.cluster) if otlp is not None else None
 
+    def _restored(self, ledger: Ledger) -> Keeper:
+        begin = time.perf_counter()
+        series = ledger.restore(self.registry)
+        self._pipeline.restore(self._clock())
+        took = round(time.perf_counter() - begin, 2)
+        where = str(ledger.database.path)
+        runs = ledger.database.runs
+        log.info("ledger restored", path=where, series=series, runs=runs, seconds=took)
+        return Keeper(ledger, self.registry)
+
     def _limit_series(self, budgets: Mapping[str, int]) -> None:
         for family in self.registry.families:
             family.budget = budgets.get(family.metric.prometheus, family.budget)
@@ -176,7 +208,7 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set; then what was counted last is exported."""
         gc.set_threshold(*GC_THRESHOLDS)
-        self._tick()
+        await self._tick()
         self.address = await self._server.start(self._listener)
         log.info("listening", address=self.address, version=__version__)
         async with asyncio.TaskGroup() as group:
@@ -212,18 +244,24 @@ class Daemon:
         while True:
             due = max(due + TICK, loop.time())
             await asyncio.sleep(due - loop.time())
-            self._tick()
+            await self._tick()
 
-    def _tick(self) -> None:
-        self._pipeline.tick(self._clock())
-        self._monitor.update(self.statuses())
-        self.registry.publish()
+    async def _tick(self) -> None:
+        self._derive()
+        if self._keeper is not None:
+            await self._keeper.step(self._pipeline.changes)
+        else:
+            self.registry.publish()
         if not self._ready and all(status.ready for status in self.statuses()):
             self._ready = True
             log.info("ready", objects=sum(status.objects for status in self.statuses()))
             # What was made until now will stay, and need not be looked through again.
             gc.collect()
             gc.freeze()
+
+    def _derive(self) -> None:
+        self._pipeline.tick(self._clock())
+        self._monitor.update(self.statuses())
 
     async def _keep_exporting(self) -> None:
         """A bug in the exporter costs exports, never the watching."""
@@ -238,7 +276,7 @@ class Daemon:
     async def _drain(self) -> None:
         try:
             async with asyncio.timeout(DRAIN):
-                self._tick()
+                await self._last_commit()
                 if self._exporter is not None:
                     await self._exporter.flush(FLUSH)
                 await self._server.close()
@@ -246,6 +284,13 @@ class Daemon:
         except TimeoutError:
             log.warning("not everything was closed in time", seconds=DRAIN)
         log.info("stopped")
+
+    async def _last_commit(self) -> None:
+        self._derive()
+        if self._keeper is None:
+            self.registry.publish()
+        elif not await self._keeper.close(self._pipeline.changes, LAST_COMMIT):
+            log.warning("the last changes are not in the ledger; a restart derives them again")
 
 
 def watched(settings: Settings) -> tuple[AnyResource, ...]:

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from argoscope.ledger import metrics as ledger
 from argoscope.metrics import internal
 from argoscope.metrics.model import Metric
 from argoscope.resources._load import load
@@ -15,6 +16,7 @@ def catalogue() -> tuple[Metric, ...]:
     """
     metrics = [metric for resource in load() for metric in resource.metrics]
     metrics.extend(internal.INTERNAL)
+    metrics.extend(ledger.METRICS)
     by_name: dict[str, Metric] = {}
     for metric in metrics:
         if by_name.setdefault(metric.prometheus, metric) is not metric:

@@ -115,6 +115,7 @@ def fail(*problems: str) -> None:
 @_setting("listen", metavar="HOST:PORT")
 @_cluster_options
 @_setting("cluster", metavar="NAME")
+@_setting("ledger.path", metavar="PATH")
 def run_command(config: str | None, **flags: Any) -> None:
     """Watch a cluster and serve its metrics."""
     settings = _load(config, flags)

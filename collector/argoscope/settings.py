@@ -33,6 +33,7 @@ FLAGS = {
     "kubeconfig": "--kubeconfig",
     "context": "--context",
     "cluster": "--cluster",
+    "ledger.path": "--ledger",
     "log.level": "--log-level",
     "log.format": "--log-format",
 }
@@ -86,6 +87,18 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """Where what was counted is kept across restarts."""
+
+    path: str = field(default="", metadata={"env": "ARGOSCOPE_LEDGER"})
+    """File or folder (then argoscope.db in it) on a volume that outlives the process and belongs
+    to one daemon. Empty keeps nothing: counters begin at 0 with every start."""
+    retention: float = field(default=30.0, metadata={"check": checks.retention})
+    """Days for which run records are kept; at least 8, since the 7-day gauges are made of them.
+    A million of them take about 250 MB."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The daemon's settings."""
 
@@ -109,6 +122,7 @@ class Settings:
     labels: Labels = field(default_factory=Labels)
     resources: Resources = field(default_factory=Resources)
     series: Series = field(default_factory=Series)
+    ledger: Ledger = field(default_factory=Ledger)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +157,8 @@ class Leaf:
     check: Callable[[Any], str] | None
     """Returns what is wrong with a value of the right type, or an empty string."""
 
-    @property
-    def env(self) -> str:
-        return ENV_PREFIX + self.path.upper().replace(".", "_")
+    env: str
+    """The environment variable that sets it."""
 
 
 @cache
@@ -169,6 +182,7 @@ def _leaves(group: type[Any], prefix: str) -> list[Leaf]:
                 type=hints[item.name],
                 default=default,
                 check=item.metadata.get("check"),
+                env=item.metadata.get("env") or ENV_PREFIX + path.upper().replace(".", "_"),
             )
         )
     return found

@@ -59,6 +59,7 @@ RELISTS = Metric(
     labels=(WATCHED, RELIST_REASON),
     help="Lists after the first one of a kind, by what made them necessary",
     stability=Stability.STABLE,
+    volatile=True,
 )
 DECODE_ERRORS = Metric(
     name="argoscope.decode_errors",
@@ -67,6 +68,7 @@ DECODE_ERRORS = Metric(
     labels=(KIND, DECODE_REASON),
     help="Objects or fields that were skipped because they could not be used",
     stability=Stability.STABLE,
+    volatile=True,
 )
 RUNS_UNOBSERVED = Metric(
     name="argoscope.runs.unobserved",
@@ -97,6 +99,7 @@ EXPORT_FAILURES = Metric(
     labels=(EXPORTER, EXPORT_REASON),
     help="Export requests that were given up, or accepted only in part",
     stability=Stability.STABLE,
+    volatile=True,
 )
 EXPORT_DURATION = Metric(
     name="argoscope.export.duration",

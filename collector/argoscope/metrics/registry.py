@@ -12,12 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from argoscope.metrics.held import Held
 from argoscope.metrics.internal import DECODE_ERRORS, INTERNAL, SERIES, SERIES_FOLDED
 from argoscope.metrics.model import Instrument, Labels, Metric
 from argoscope.metrics.series import AnyFamily, Counter, Family, Gauge, Histogram, S, Shard
 from argoscope.metrics.text import Exemplar
 
 Contribution = tuple[Metric, Labels, float]
+Distribution = tuple[Sequence[int], float]
+"""Counts of a histogram's single buckets, the last one up to infinity, and the sum."""
 
 _NO_EXEMPLARS: dict[int, Exemplar] = {}
 _POOLED_STRINGS = 50_000
@@ -176,21 +179,65 @@ class Registry:
     def record(self, run: object) -> None:
         """Drop a run record: a registry holds series."""
 
-    def publish(self) -> None:
-        """Make what was counted visible to scrapes and exports."""
-        self._publish_changed()
-        while self._count_series():
-            self._publish_changed()
+    def hold(self) -> Held:
+        """What was counted up to now: to be committed, and then published.
 
-    def _publish_changed(self) -> None:
+        Every change is in one ``Held`` only. Volatile metrics are in none.
+        """
+        held = Held()
         for counters in self._counters.values():
-            for counter in counters.changed:
-                counter.publish(counters.lines)
-            counters.changed.clear()
+            if counters.changed and not counters.metric.volatile:
+                held.take_counters(counters)
         for histograms in self._histograms.values():
-            for histogram in histograms.changed:
-                histogram.publish(histograms.lines)
-            histograms.changed.clear()
+            if histograms.changed and not histograms.metric.volatile:
+                held.take_histograms(histograms)
+        return held
+
+    def publish(self, held: Held | None = None) -> None:
+        """Make what was counted visible to scrapes and exports; of counters and histograms only
+        what is ``held``, or everything.
+
+        Gauges say what is at this moment, and nobody adds them up: they need no commit.
+        """
+        (self.hold() if held is None else held).publish()
+        self._publish_volatile()
+        self._publish_gauges()
+        while self._count_series():
+            self._publish_gauges()
+
+    def _publish_volatile(self) -> None:
+        held = Held()
+        for counters in self._counters.values():
+            if counters.changed and counters.metric.volatile:
+                held.take_counters(counters)
+        for histograms in self._histograms.values():
+            if histograms.changed and histograms.metric.volatile:
+                held.take_histograms(histograms)
+        held.publish()
+
+    def restore(
+        self, metric: Metric, labels: Labels, start: float, state: float | Distribution
+    ) -> Counter | Histogram:
+        """Put back a counter (its value) or a histogram (counts of the single buckets, and sum)
+        as it was committed, whatever the budget says; ``start`` in Unix seconds.
+
+        Counts as published before: the next ``hold`` does not have it.
+        """
+        pooled = tuple(map(self._pooled, labels))
+        if not isinstance(state, tuple):
+            counters = self._family(self._counters, metric)
+            counter = counters.series.get(pooled) or counters.create(pooled, start)
+            counter.value = state
+            counter.publish(counters.lines, counter.state())
+            return counter
+        histograms = self._family(self._histograms, metric)
+        histogram = histograms.series.get(pooled) or histograms.create(pooled, start)
+        counts, histogram.total = state
+        histogram.counts[:] = counts
+        histogram.publish(histograms.lines, histogram.state())
+        return histogram
+
+    def _publish_gauges(self) -> None:
         for gauges in self._gauges.values():
             for gauge in gauges.changed:
                 if gauge.owners:

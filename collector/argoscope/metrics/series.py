@@ -21,8 +21,10 @@ OTHER = "_other"
 Packed = tuple[bytes, int, int]
 """Text as deflate blocks ending at a byte, its CRC-32 and its length in bytes."""
 
+Marked: TypeAlias = tuple[float, Exemplar | None]
+"""A counter's state: value and the exemplar of its last growth."""
 Buckets: TypeAlias = tuple[tuple[int, ...], float, dict[int, Exemplar]]
-"""A histogram's published state: count of each single bucket, sum, exemplars by bucket."""
+"""A histogram's state: count of each single bucket, sum, exemplars by bucket."""
 
 
 class Shard:
@@ -79,10 +81,12 @@ class Counter(Series, gc=False, eq=False, kw_only=True):
     shown: Exemplar | None = None
     """The published exemplar."""
 
-    def publish(self, lines: Lines) -> None:
-        self.published = self.value
-        self.shown = self.exemplar
-        line = lines.scalar(self.labels, self.value)
+    def state(self) -> Marked:
+        return self.value, self.exemplar
+
+    def publish(self, lines: Lines, state: Marked) -> None:
+        self.published, self.shown = state
+        line = lines.scalar(self.labels, self.published)
         marked = f"{line[:-1]}{exemplar_text(self.shown)}\n" if self.shown else ""
         self.shard.set(self.index, line, marked)
 
@@ -147,15 +151,14 @@ class Histogram(Series, gc=False, eq=False, kw_only=True):
     """By bucket; replaced and never changed, because ``published`` shares it."""
     published: Buckets | None = None
 
-    def publish(self, lines: Lines) -> None:
-        counts = tuple(self.counts)
-        self.published = (counts, self.total, self.exemplars)
-        marked = (
-            lines.histogram_with(self.labels, counts, self.total, self.exemplars)
-            if self.exemplars
-            else ""
-        )
-        self.shard.set(self.index, lines.histogram(self.labels, counts, self.total), marked)
+    def state(self) -> Buckets:
+        return tuple(self.counts), self.total, self.exemplars
+
+    def publish(self, lines: Lines, state: Buckets) -> None:
+        self.published = state
+        counts, total, exemplars = state
+        marked = lines.histogram_with(self.labels, counts, total, exemplars) if exemplars else ""
+        self.shard.set(self.index, lines.histogram(self.labels, counts, total), marked)
 
 
 S = TypeVar("S", bound=Series)
