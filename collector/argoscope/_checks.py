@@ -33,8 +33,9 @@ def convert(raw: object, kind: Any) -> Any:
     choices = get_args(kind)
     if choices and all(isinstance(choice, str) for choice in choices) and raw not in choices:
         raise ValueError(f"{raw!r} is not one of {', '.join(choices)}")
+    lax = isinstance(raw, str) and kind in (int, float)
     try:
-        return msgspec.convert(raw, dict[str, int] if _is_mapping(kind) else kind)
+        return msgspec.convert(raw, dict[str, int] if _is_mapping(kind) else kind, strict=not lax)
     except msgspec.ValidationError as error:
         # Without msgspec's path into the value, whose root is this setting.
         raise ValueError(str(error).replace(" - at `$", " - at `")) from error

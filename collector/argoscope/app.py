@@ -23,6 +23,7 @@ from argoscope.export.prometheus import Exposition
 from argoscope.kube.client import Client
 from argoscope.kube.config import Credentials, find_credentials
 from argoscope.kube.errors import ConfigError
+from argoscope.ledger.acknowledgements import LedgerAcknowledgements
 from argoscope.ledger.errors import LedgerError
 from argoscope.ledger.keeper import Keeper
 from argoscope.ledger.ledger import Ledger
@@ -178,6 +179,8 @@ class Daemon:
             self.registry, Exposition(self.registry), self.statuses, cluster=settings.cluster
         )
         self._exporter = self._otlp(otlp, settings.cluster) if otlp is not None else None
+        if ledger is not None and otlp is not None and not otlp.delta:
+            ledger.forget_acknowledged()
 
     def _restored(self, ledger: Ledger) -> Keeper:
         begin = time.perf_counter()
@@ -187,7 +190,7 @@ class Daemon:
         where = str(ledger.database.path)
         runs = ledger.database.runs
         log.info("ledger restored", path=where, series=series, runs=runs, seconds=took)
-        return Keeper(ledger, self.registry)
+        return Keeper(ledger, self.registry, self._pipeline.changes)
 
     def _limit_series(self, budgets: Mapping[str, int]) -> None:
         for family in self.registry.families:
@@ -200,7 +203,11 @@ class Daemon:
             resource=resource_attributes(version=__version__, cluster=cluster),
             version=__version__,
             process=process_registry(),
+            acknowledgements=self._acknowledgements(settings.delta),
         )
+
+    def _acknowledgements(self, delta: bool) -> LedgerAcknowledgements | None:
+        return LedgerAcknowledgements(self._keeper) if delta and self._keeper is not None else None
 
     def statuses(self) -> list[ReflectorStatus]:
         return [reflector.status for reflector in self._reflectors]
@@ -249,7 +256,7 @@ class Daemon:
     async def _tick(self) -> None:
         self._derive()
         if self._keeper is not None:
-            await self._keeper.step(self._pipeline.changes)
+            await self._keeper.step()
         else:
             self.registry.publish()
         if not self._ready and all(status.ready for status in self.statuses()):
@@ -276,21 +283,16 @@ class Daemon:
     async def _drain(self) -> None:
         try:
             async with asyncio.timeout(DRAIN):
-                await self._last_commit()
+                await self._tick()
                 if self._exporter is not None:
                     await self._exporter.flush(FLUSH)
+                if self._keeper is not None and not await self._keeper.close(LAST_COMMIT):
+                    log.warning("the last changes are not in the ledger: a restart derives them")
                 await self._server.close()
                 await self._client.close()
         except TimeoutError:
             log.warning("not everything was closed in time", seconds=DRAIN)
         log.info("stopped")
-
-    async def _last_commit(self) -> None:
-        self._derive()
-        if self._keeper is None:
-            self.registry.publish()
-        elif not await self._keeper.close(self._pipeline.changes, LAST_COMMIT):
-            log.warning("the last changes are not in the ledger; a restart derives them again")
 
 
 def watched(settings: Settings) -> tuple[AnyResource, ...]:

@@ -22,6 +22,10 @@ _LAZY = {
         "argoscope.inspect.command:inspect_command",
         "Derive the metrics from objects in files.",
     ),
+    "ledger": (
+        "argoscope.ledger.command:ledger_command",
+        "Look into a ledger: run records as JSON lines or CSV, size, damage.",
+    ),
 }
 
 

@@ -220,6 +220,13 @@ class Database:
         )
         return changed
 
+    def forget_acknowledged(self) -> None:
+        """Raises LedgerError."""
+        try:
+            self._connection.execute("DELETE FROM acknowledged")
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
+
     # -- reading
 
     def rows(self, query: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
@@ -244,6 +251,13 @@ class Database:
         except sqlite3.Error as error:
             raise explained(self.path, error) from error
         return value
+
+    def query(self, query: str) -> list[Row]:
+        """All rows of a query. Raises LedgerError."""
+        try:
+            return self._connection.execute(query).fetchall()
+        except sqlite3.Error as error:
+            raise explained(self.path, error) from error
 
     def log_bytes(self) -> int:
         return _size(self.path.with_name(self.path.name + "-wal"))

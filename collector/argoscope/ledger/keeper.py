@@ -33,9 +33,15 @@ log = structlog.get_logger()
 class Keeper:
     """Owns the ledger of a running daemon and the thread that writes it."""
 
-    def __init__(self, ledger: Ledger, registry: Registry) -> None:
-        self._ledger = ledger
-        self._registry = registry
+    def __init__(
+        self, ledger: Ledger, registry: Registry, changes: Callable[[], Iterable[Change]]
+    ) -> None:
+        self.ledger = ledger
+        self.registry = registry
+        self._changes = changes
+        self._stepping = asyncio.Lock()
+        self._taken = 0
+        self._committed = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._batch: Batch | None = None
         self._writing: asyncio.Future[float] | None = None
@@ -55,64 +61,76 @@ class Keeper:
         """Why commits fail; empty while they succeed."""
         return self._failing
 
-    async def step(
-        self, changes: Callable[[], Iterable[Change]], *, patience: float = PATIENCE
-    ) -> bool:
-        """Commit what was counted since the last time, and publish it; whether it was.
+    async def step(self, patience: float = PATIENCE) -> None:
+        """Commit what was counted since the last time, and publish it; gauges in any case.
 
-        Publishes gauges in any case.
+        Waits ``patience`` seconds for the disk and looks again at the next call.
         """
+        async with self._stepping:
+            await self._step(patience)
+
+    async def _step(self, patience: float) -> None:
         loop = asyncio.get_running_loop()
         if self._writing is None and loop.time() >= self._retry_at:
             if self._batch is None:
-                now = self._registry.now()
-                self._batch = self._ledger.take(self._registry.hold(), changes())
-                self._batch.now = now
+                self._batch = self.ledger.take(self.registry.hold(), self._changes())
+                self._taken += 1
             self._began = loop.time()
             self._writing = loop.run_in_executor(self._thread, self._write, self._batch)
-        done = False
         if self._writing is not None:
             await asyncio.wait({self._writing}, timeout=patience)
             if self._writing.done():
-                done = self._settle(self._writing)
+                self._settle(self._writing)
             elif loop.time() - self._began >= SLOW:
                 self._fail("slow", f"a commit takes longer than {SLOW:.0f} s")
         self._tell()
-        self._registry.publish(Held())
-        return done
+        self.registry.publish(Held())
+
+    async def commit(self, limit: float) -> bool:
+        """Commit everything up to now, in at most ``limit`` seconds; whether it was."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + limit
+        # A commit that is going on was taken before the last changes.
+        wanted = self._taken + 1
+        while self._committed < wanted:
+            left = deadline - loop.time()
+            if left <= 0 or self._failing:
+                return False
+            await self.step(left)
+        return True
 
     def _write(self, batch: Batch) -> float:
         """In the thread: one commit; returns its seconds."""
         begin = time.perf_counter()
         if batch:
-            self._ledger.write(batch)
+            self.ledger.write(batch)
         return time.perf_counter() - begin
 
-    def _settle(self, writing: asyncio.Future[float]) -> bool:
+    def _settle(self, writing: asyncio.Future[float]) -> None:
         batch, self._writing = self._batch, None
         assert batch is not None
         try:
             seconds = writing.result()
         except LedgerError as error:
             self._fail(error.reason, str(error))
-            self._registry.count(metrics.ERRORS, (error.reason,))
+            self.registry.count(metrics.ERRORS, (error.reason,))
             self._failures += 1
             pause = min(2.0 ** (self._failures - 1), _RETRY_MAX)
             self._retry_at = asyncio.get_running_loop().time() + pause
-            return False
+            return
         self._batch = None
         if batch:
-            self._registry.observe(metrics.COMMIT_DURATION, (), seconds)
+            self.registry.observe(metrics.COMMIT_DURATION, (), seconds)
             self._thread.submit(self._checkpoint)
         batch.held.publish()
         self._committed_at = batch.now
+        self._committed = self._taken
         self._recover()
-        return True
 
     def _checkpoint(self) -> None:
         """In the thread, between commits: no scrape waits for the disk."""
         try:
-            self._ledger.database.checkpoint()
+            self.ledger.database.checkpoint()
         except LedgerError as error:
             log.warning("checkpoint failed; the next commit tries again", problem=str(error))
 
@@ -129,27 +147,22 @@ class Keeper:
             self._failing = ""
 
     def _tell(self) -> None:
-        own = self._registry.own
+        own = self.registry.own
         own(metrics.UP.name, [(metrics.UP, (), float(not self._failing))])
         own(metrics.LAST_COMMIT.name, [(metrics.LAST_COMMIT, (), self._committed_at)])
-        own(metrics.BYTES.name, [(metrics.BYTES, (), float(self._ledger.database.bytes()))])
-        own(metrics.RUNS.name, [(metrics.RUNS, (), float(self._ledger.database.runs))])
-        if dropped := self._ledger.dropped - self._dropped:
-            self._dropped = self._ledger.dropped
-            self._registry.count(metrics.RUNS_DROPPED, (), dropped)
+        own(metrics.BYTES.name, [(metrics.BYTES, (), float(self.ledger.database.bytes()))])
+        own(metrics.RUNS.name, [(metrics.RUNS, (), float(self.ledger.database.runs))])
+        if dropped := self.ledger.dropped - self._dropped:
+            self._dropped = self.ledger.dropped
+            self.registry.count(metrics.RUNS_DROPPED, (), dropped)
 
-    async def close(self, changes: Callable[[], Iterable[Change]], limit: float) -> bool:
+    async def close(self, limit: float) -> bool:
         """The last commit, in at most ``limit`` seconds; whether everything is in the ledger."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + limit
-        complete = False
-        # A commit that is going on was taken before the last changes.
-        for _ in range(2 if self._batch is not None else 1):
-            self._retry_at = 0.0
-            complete = await self.step(changes, patience=max(0.0, deadline - loop.time()))
+        self._failing, self._retry_at = "", 0.0  # one more attempt, whatever happened
+        complete = await self.commit(limit)
         if self._writing is None:
             self._thread.shutdown()
-            self._ledger.close()
+            self.ledger.close()
         else:
             self._thread.shutdown(wait=False)
         return complete

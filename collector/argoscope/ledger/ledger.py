@@ -30,7 +30,7 @@ from argoscope.ledger.rows import (
 from argoscope.metrics.held import Held
 from argoscope.metrics.model import Instrument, Metric
 from argoscope.metrics.registry import Registry
-from argoscope.metrics.series import Counter, Histogram
+from argoscope.metrics.series import Series
 from argoscope.resources._base import PastRun, RunRecord
 
 RETENTION = 30 * 86400.0
@@ -136,14 +136,17 @@ class Ledger:
                 count += 1
         return count
 
-    def acknowledged(
-        self, registry: Registry
-    ) -> Iterator[tuple[Metric, tuple[str, ...], State, int]]:
-        """What a receiver of deltas has: metric, labels, state, and of what time (Unix ns)."""
+    def acknowledged(self, registry: Registry) -> Iterator[tuple[Series, State, int]]:
+        """What a receiver of deltas has: series, state, and of what time (Unix nanoseconds)."""
         for row in self.database.rows("SELECT * FROM acknowledged"):
             metric = registry.metrics.get(row[0])
-            if metric is not None:
-                yield metric, labels_of(row[1]), state_of(row[3], metric), row[2]
+            series = registry.cumulative(metric).get(labels_of(row[1])) if metric else None
+            if metric is not None and series is not None:
+                yield series, state_of(row[3], metric), row[2]
+
+    def forget_acknowledged(self) -> None:
+        """Deltas begin anew: at a start, when no receiver of deltas is configured."""
+        self.database.forget_acknowledged()
 
     def _known_metrics(self, registry: Registry) -> dict[str, Metric]:
         """The metrics that can take their values back; of those that changed, values go."""
@@ -200,11 +203,9 @@ class Ledger:
             batch.retention = self._retention
         return batch
 
-    def acknowledge(
-        self, metric: Metric, series: Counter | Histogram, state: State, at: int
-    ) -> None:
+    def acknowledge(self, series: Series, state: State, at: int) -> None:
         """Keep with the next commit what a receiver of deltas has (``at``: Unix nanoseconds)."""
-        name, labels = metric.prometheus, labels_text(series.labels)
+        name, labels = series.shard.metric.prometheus, labels_text(series.labels)
         self._acknowledged[name, labels] = sealed(name, labels, at, state_bytes(state))
 
     def write(self, batch: Batch) -> None:

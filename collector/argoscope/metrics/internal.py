@@ -22,6 +22,7 @@ EXPORT_REASON = Label(
         "rejected",
         "partial",
         "server_error",
+        "ledger",
     ),
 )
 
@@ -101,6 +102,14 @@ EXPORT_FAILURES = Metric(
     stability=Stability.STABLE,
     volatile=True,
 )
+EXPORT_UNACKNOWLEDGED = Metric(
+    name="argoscope.export.unacknowledged",
+    instrument=Instrument.COUNTER,
+    unit="{export}",
+    labels=(EXPORTER,),
+    help="Exports of deltas that a crash cut off: what had arrived was perhaps sent again",
+    stability=Stability.STABLE,
+)
 EXPORT_DURATION = Metric(
     name="argoscope.export.duration",
     instrument=Instrument.GAUGE,
@@ -126,6 +135,7 @@ INTERNAL = (
     SERIES,
     SERIES_FOLDED,
     EXPORT_FAILURES,
+    EXPORT_UNACKNOWLEDGED,
     EXPORT_DURATION,
     EXPORT_LAST_SUCCESS,
 )

@@ -8,7 +8,7 @@ text.
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -253,6 +253,11 @@ class Registry:
             name = family.metric.prometheus
             self.own(f"{SERIES.name}/{name}", [(SERIES, (name,), float(family.counted))])
         return bool(changed)
+
+    def cumulative(self, metric: Metric) -> Mapping[Labels, Counter | Histogram]:
+        """The series of a counter or histogram by their labels; empty for a gauge."""
+        family = self._counters.get(metric) or self._histograms.get(metric)
+        return family.series if family is not None else {}
 
     def value(self, metric: Metric, labels: Labels) -> float | None:
         """The value of a counter or gauge series, the count of a histogram's; None if absent.

@@ -30,9 +30,10 @@ Buckets: TypeAlias = tuple[tuple[int, ...], float, dict[int, Exemplar]]
 class Shard:
     """Up to a few dozen series with their lines, index by index."""
 
-    __slots__ = ("changed", "exemplified", "lines", "packed", "series")
+    __slots__ = ("changed", "exemplified", "lines", "metric", "packed", "series")
 
-    def __init__(self, changed: dict[Any, None]) -> None:
+    def __init__(self, metric: Metric, changed: dict[Any, None]) -> None:
+        self.metric = metric
         self.changed = changed
         """Of the family: a series that is not as it was published puts itself there."""
         self.series: list[Series] = []
@@ -210,7 +211,7 @@ class Family(Generic[S]):
         return series
 
     def _grow(self) -> Shard:
-        shard = Shard(self.changed)
+        shard = Shard(self.metric, self.changed)
         self.shards.append(shard)
         self._roomy.append(shard)
         return shard
