@@ -9,9 +9,11 @@ may come from the clock of somebody's laptop.
 """
 
 from array import array
+from collections.abc import Iterable, Iterator
 
 from argoscope.metrics.internal import RUNS_UNOBSERVED
-from argoscope.resources._base import Contribution, Options, Seen, Sink, Unrecorded
+from argoscope.resources._base import Contribution, Options, PastRun, Seen, Sink
+from argoscope.resources._records import Journal
 from argoscope.resources._time import unix
 from argoscope.resources.workflow import gauges as gauge
 from argoscope.resources.workflow.actions import (
@@ -27,10 +29,7 @@ from argoscope.resources.workflow.history import WeekHistory
 from argoscope.resources.workflow.metrics import (
     COMMON_CAUSES,
     FAILURES,
-    LOCK_WAIT,
-    POLICY_CAUSES,
     RUN_DURATION,
-    RUN_PENDING,
     RUN_PHASES,
     RUNS,
     labels_metric,
@@ -39,6 +38,8 @@ from argoscope.resources.workflow.naming import LABEL_CRON, pipeline_of
 from argoscope.resources.workflow.nodes import SECOND, attempt_key, is_attempt
 from argoscope.resources.workflow.objects import Node, Workflow, inflate
 from argoscope.resources.workflow.record import Record
+from argoscope.resources.workflow.stored import CODEC, Stored, pack, run_record, unpack
+from argoscope.resources.workflow.waits import observe_locks, observe_pending
 from argoscope.resources.world import Key, Run, World
 
 SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
@@ -48,12 +49,13 @@ _PHASES = frozenset((*RUN_PHASES, "Pending", "Running", ""))
 _OVER = frozenset(RUN_PHASES)
 
 
-class WorkflowDeriver(Unrecorded):
+class WorkflowDeriver:
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
         self._world = world
         self._sink = sink
         self._options = options
         self._records: dict[str, Record] = {}
+        self._journal: Journal[Stored] = Journal("Workflow", sink, CODEC)
         self._pipelines: set[Key] = set()
         self._templates: set[tuple[str, str, str]] = set()
         self._week = WeekHistory(sink)
@@ -71,8 +73,9 @@ class WorkflowDeriver(Unrecorded):
         record = self._records.get(uid)
         first = record is None
         if record is None:
-            record = self._new_record(workflow)
-            self._records[uid] = record
+            seen = self._journal.met(uid, seen)
+            record = self._records[uid] = self._new_record(workflow)
+        self._journal.changed.add(uid)
         run = record.run
         before = (run.phase, run.started, run.finished, run.shutdown)
         note_actions(self._world, self._sink, workflow, record, first, seen)
@@ -93,7 +96,9 @@ class WorkflowDeriver(Unrecorded):
             self.upsert(workflow, seen)
         record = self._records.pop(uid, None)
         if record is None:
+            self._journal.missed(uid)
             return
+        self._journal.changed.add(uid)
         self._sink.own(uid, ())
         run = record.run
         if run.phase not in _OVER:
@@ -105,6 +110,28 @@ class WorkflowDeriver(Unrecorded):
         if self._world.runs.get(key) is run:  # the name may already belong to a newer object
             del self._world.runs[key]
         self._world.run_changed(run)
+
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        return self._journal.changes(self._stored)
+
+    def _stored(self, uid: str) -> Stored | None:
+        record = self._records.get(uid)
+        if record is None:
+            return None
+        run = record.run
+        current = self._world.runs.get((run.namespace, run.name))
+        return pack(record, displaced=current is not run)
+
+    def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
+        for uid, stored in self._journal.read(records):
+            record, displaced = unpack(uid, stored)
+            self._records[uid] = record
+            if not displaced:
+                self._world.runs[stored.namespace, stored.name] = record.run
+
+    def recall(self, runs: Iterable[PastRun]) -> None:
+        for run in runs:
+            self._week.add((run.namespace, run.pipeline), run.finished, run.cause)
 
     def tick(self, now: float) -> None:
         if now >= self._next_expiry:
@@ -137,6 +164,9 @@ class WorkflowDeriver(Unrecorded):
             created=unix(meta.creation_timestamp),
             entrypoint=workflow.spec.entrypoint or (stored.entrypoint if stored else ""),
         )
+        displaced = self._world.runs.get((run.namespace, run.name))
+        if displaced is not None:
+            self._journal.changed.add(displaced.uid)
         self._world.runs[run.namespace, run.name] = run
         self._declare(run)
         return Record(run=run, scope=(template, scope), done=array("Q"))
@@ -220,8 +250,8 @@ class WorkflowDeriver(Unrecorded):
         if first and seen.baseline:
             self._take_as_history(workflow, record, nodes, seen)
             return
-        self._observe_pending(record, nodes)
-        self._observe_locks(workflow, record, nodes, seen)
+        observe_pending(self._sink, record, nodes)
+        observe_locks(self._sink, workflow, record, nodes, seen)
         if record.counted:
             return
         shutdown = shutdown_cause(self._world, workflow, run)
@@ -243,7 +273,7 @@ class WorkflowDeriver(Unrecorded):
             cause = self._run_cause(
                 workflow, run, nodes, shutdown_cause(self._world, workflow, run)
             )
-            self._close_attempt(record, cause, seen)
+            self._close_attempt(workflow, record, nodes, cause, seen, counted=False)
 
     def _note_retry(self, record: Record, started_before: float) -> None:
         """`argo retry` moves startedAt and takes phase and finishedAt away for a while.
@@ -261,45 +291,6 @@ class WorkflowDeriver(Unrecorded):
         else:
             return
         count_action(self._sink, run, "retry")
-
-    def _observe_pending(self, record: Record, nodes: dict[str, Node]) -> None:
-        run = record.run
-        if record.pending_seen or not run.started or not run.created:
-            return
-        record.pending_seen = True
-        # Nodes that are older than the run's start are those that an `argo retry` has kept.
-        if any(0 < unix(node.started_at) < run.started - 1 for node in nodes.values()):
-            return
-        if run.started < run.created:
-            self._problem("negative_duration", run, "startedAt before creationTimestamp")
-            return
-        key = (run.namespace, run.pipeline)
-        self._sink.observe(RUN_PENDING, key, run.started - run.created, exemplar=run.name)
-
-    def _observe_locks(
-        self, workflow: Workflow, record: Record, nodes: dict[str, Node], seen: Seen
-    ) -> None:
-        run = record.run
-        key = (run.namespace, run.pipeline)
-        if not run.started and (workflow.status.message or "").startswith(gauge.WAITING):
-            record.waited = True
-        elif record.waited and run.started:
-            record.waited = False
-            self._sink.observe(LOCK_WAIT, key, max(0.0, run.started - run.created))
-        waiting = {
-            node.id: unix(node.started_at)
-            for node in nodes.values()
-            if node.phase == "Pending"
-            and node.synchronization_status is not None
-            and node.synchronization_status.waiting
-        }
-        for node_id, since in (record.waiting or {}).items():
-            node = nodes.get(node_id)
-            if node_id not in waiting and node is not None and not run.shutdown:
-                # Argo writes no time: the wait ends with the reconciliation that shows it.
-                end = min(seen.at, unix(node.finished_at) or seen.at)
-                self._sink.observe(LOCK_WAIT, key, max(0.0, end - since))
-        record.waiting = waiting or None
 
     def _count_run(
         self,
@@ -325,20 +316,29 @@ class WorkflowDeriver(Unrecorded):
         if workflow.status.offload_node_status_version and not nodes and not record.offloaded:
             record.offloaded = True
             self._sink.count(RUNS_UNOBSERVED, ("offloaded",))
-        self._close_attempt(record, cause, seen)
+        self._close_attempt(workflow, record, nodes, cause, seen)
 
     def _problem(self, reason: str, run: Run, detail: str) -> None:
         self._sink.problem("Workflow", reason, f"{run.namespace}/{run.name} {detail}")
 
-    def _close_attempt(self, record: Record, cause: str, seen: Seen) -> None:
+    def _close_attempt(
+        self,
+        workflow: Workflow,
+        record: Record,
+        nodes: dict[str, Node],
+        cause: str,
+        seen: Seen,
+        *,
+        counted: bool = True,
+    ) -> None:
         run = record.run
         record.counted = run.finished or seen.at
         # Only what started in the very second of the end could be taken for a retry's.
         record.done = array("Q", (key for key in record.done if key & SECOND >= record.counted))
         record.waiting = None
-        self._world.pod_ends.pop((run.namespace, run.name), None)
-        failed = bool(cause) and cause not in POLICY_CAUSES
-        self._week.add((run.namespace, run.pipeline), record.counted, failed)
+        self._world.drop_pod_ends((run.namespace, run.name))
+        self._week.add((run.namespace, run.pipeline), record.counted, cause)
+        self._sink.record(run_record(workflow, record, nodes, cause, counted=counted))
 
     def _run_cause(
         self, workflow: Workflow, run: Run, nodes: dict[str, Node], shutdown: str

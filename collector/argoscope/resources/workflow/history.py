@@ -4,7 +4,7 @@ from array import array
 from bisect import bisect_right, insort
 
 from argoscope.resources._base import Contribution, Sink
-from argoscope.resources.workflow.metrics import COMPLETED_7D, FAILED_7D
+from argoscope.resources.workflow.metrics import COMPLETED_7D, FAILED_7D, POLICY_CAUSES
 from argoscope.resources.world import Key
 
 WINDOW = 7 * 86400.0
@@ -19,10 +19,13 @@ class WeekHistory:
         self._failed: dict[Key, array[float]] = {}
         self._dirty: set[Key] = set()
 
-    def add(self, key: Key, finished: float, failed: bool) -> None:
-        """Note an attempt that ended at ``finished`` (Unix seconds)."""
+    def add(self, key: Key, finished: float, cause: str) -> None:
+        """Note an attempt that ended at ``finished`` (Unix seconds), with ``cause`` if it failed.
+
+        What people and policies ended is no failure.
+        """
         insort(self._completed.setdefault(key, array("d")), finished)
-        if failed:
+        if cause and cause not in POLICY_CAUSES:
             insort(self._failed.setdefault(key, array("d")), finished)
         self._dirty.add(key)
 
