@@ -170,6 +170,7 @@ class Daemon:
                 self._pipeline,
                 namespaces=settings.namespaces,
                 label=settings.selector if resource.kind in _SELECTED else "",
+                roster=self._pipeline.rosters[resource.name],
                 settings=watching,
                 clock=clock,
             )

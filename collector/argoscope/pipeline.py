@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from argoscope.metrics.registry import Registry
@@ -16,12 +17,14 @@ from argoscope.resources._base import (
 )
 from argoscope.resources.world import World
 from argoscope.watch.delta import Origin, Watched
+from argoscope.watch.roster import Roster
 
 Reporter = Callable[[str, str, str], None]
 """(kind, reason, detail) of something that was skipped."""
 
 log = structlog.get_logger()
 
+_streams = msgspec.json.Encoder()
 WEEK = 7 * 86400.0
 """Seconds of run records that derivations are told at a start."""
 
@@ -72,6 +75,8 @@ class Pipeline:
             for resource in resources
         }
         self._kinds = {resource.name: resource.kind for resource in resources}
+        self.rosters = {resource.name: Roster() for resource in resources}
+        """What an earlier life knew of each kind; for its reflectors."""
 
     def upsert(self, watched: Watched, obj: Any, size: int, at: float, origin: Origin) -> None:
         seen = Seen(at=at, size=size, baseline=origin is Origin.FIRST_LIST)
@@ -88,6 +93,11 @@ class Pipeline:
 
     def listed(self, watched: Watched, stream: str, origin: Origin, at: float) -> None:
         """After a list the time-driven derivations may look at what they know."""
+        roster = self.rosters[watched.name]
+        if roster.settled:
+            self.world.listed.add(watched.name)
+        if self._memory is not None:
+            self._memory.note(_listed(watched.name), _streams.encode(roster.known).decode())
         self._derivers[watched.name].tick(at)
 
     def problem(self, watched: Watched, reason: str, detail: str) -> None:
@@ -101,6 +111,8 @@ class Pipeline:
             except Exception as error:
                 self._sink.problem(self._kinds[name], "bug", f"tick: {error!r}")
                 log.exception("derivation failed", resource=name)
+            if self._memory is None:
+                deriver.changes()  # nobody asks: what it noted is forgotten
 
     def finish(self) -> None:
         """The input has ended: what waits for an object of another kind waits no longer."""
@@ -114,7 +126,12 @@ class Pipeline:
         if self._memory is None:
             return
         for name, deriver in self._derivers.items():
-            deriver.restore(self._memory.objects(name))
+            records = list(self._memory.objects(name))
+            deriver.restore(records)
+            listed = self._memory.noted(_listed(name))
+            streams = msgspec.json.decode(listed, type=list[str]) if listed else ()
+            # Keys with a / are no uids.
+            self.rosters[name].remember((key for key, _ in records if "/" not in key), streams)
         for deriver in self._derivers.values():
             deriver.recall(self._memory.past_runs(now - WEEK))
 
@@ -129,6 +146,11 @@ class Pipeline:
         where = f"{meta.namespace}/{meta.name}" if meta is not None else "(gone)"
         self._sink.problem(self._kinds[watched.name], "bug", f"{where}: {error!r}")
         log.debug("derivation failed", resource=watched.name, object=where, exc_info=error)
+
+
+def _listed(name: str) -> str:
+    """Of a kind: the fact that tells which of its streams were listed completely."""
+    return f"listed/{name}"
 
 
 class _ReportingSink:

@@ -117,7 +117,7 @@ class Ledger:
         """Runs that ended at ``since`` (Unix seconds) or later, oldest first."""
         query = "SELECT * FROM run WHERE finished >= ? ORDER BY finished, uid"
         for row in self.database.rows(query, (since,)):
-            yield PastRun(row[2], row[3], row[5], row[6], row[7], row[0])
+            yield PastRun(row[2], row[3], row[5], row[6], row[7], row[0], row[1])
 
     # -- at the start
 

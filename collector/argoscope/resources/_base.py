@@ -78,6 +78,7 @@ class PastRun(msgspec.Struct, gc=False, frozen=True):
     phase: str
     cause: str
     finished: float
+    uid: str = ""
 
 
 class Sink(Protocol):

@@ -35,6 +35,7 @@ from argoscope.watch.backoff import Backoff
 from argoscope.watch.delta import Handler, Origin, Selection, Watched, stream_name
 from argoscope.watch.diagnosis import explain, kind_of
 from argoscope.watch.intake import Intake
+from argoscope.watch.roster import Roster
 from argoscope.watch.status import ReflectorStatus, State
 
 
@@ -108,6 +109,7 @@ class Reflector:
         selection: Selection,
         *,
         namespace: str = "",
+        roster: Roster | None = None,
         settings: WatchSettings | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -117,7 +119,8 @@ class Reflector:
         self.status = ReflectorStatus(watched.name, stream, watched.optional)
         self.watched = watched
         self._client = client
-        self._intake = Intake(watched, handler, stream)
+        self._listed_before = roster is not None and roster.listed_before(stream)
+        self._intake = Intake(watched, handler, stream, roster)
         self._path = collection_path(watched, namespace)
         self._params = selection_params(selection)
         self._settings = settings or WatchSettings()
@@ -175,7 +178,8 @@ class Reflector:
 
     def _begin_list(self) -> None:
         # What a kind holds that was not installed before came to be while we looked.
-        first = not self.status.has_synced and self._absences < _ABSENT_AFTER
+        known = self._listed_before or self._absences >= _ABSENT_AFTER
+        first = not (known or self.status.has_synced)
         self._intake.begin_list(Origin.FIRST_LIST if first else Origin.RELIST)
         self._listing = True
 
@@ -371,12 +375,14 @@ def reflectors(
     *,
     namespaces: Sequence[str] = (),
     label: str = "",
+    roster: Roster | None = None,
     settings: WatchSettings | None = None,
     clock: Callable[[], float] = time.time,
 ) -> list[Reflector]:
     """The streams of a kind: one for each of its selections in each namespace.
 
-    No namespaces means all of them. ``label`` is a label selector in addition to the kind's own.
+    No namespaces means all of them. ``label`` is a label selector in addition to the kind's own;
+    ``roster``: what an earlier life of the daemon knew of the kind.
     """
     return [
         Reflector(
@@ -385,6 +391,7 @@ def reflectors(
             handler,
             LabelAndField(",".join(filter(None, (selection.label, label))), selection.field),
             namespace=namespace,
+            roster=roster,
             settings=settings,
             clock=clock,
         )

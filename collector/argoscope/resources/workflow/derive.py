@@ -130,13 +130,14 @@ class WorkflowDeriver:
                 self._world.runs[stored.namespace, stored.name] = record.run
 
     def recall(self, runs: Iterable[PastRun]) -> None:
-        for run in runs:
-            self._week.add((run.namespace, run.pipeline), run.finished, run.cause)
+        self._week.recall(runs)
 
     def tick(self, now: float) -> None:
         if now >= self._next_expiry:
             self._next_expiry = now + 60.0
             self._week.expire(now)
+            if "workflows" in self._world.listed:
+                self._week.forget_recalled()
         self._week.expose()
 
     # -- reading
@@ -337,7 +338,8 @@ class WorkflowDeriver:
         record.done = array("Q", (key for key in record.done if key & SECOND >= record.counted))
         record.waiting = None
         self._world.drop_pod_ends((run.namespace, run.name))
-        self._week.add((run.namespace, run.pipeline), record.counted, cause)
+        if counted or not self._week.is_recalled(run.uid, record.counted):
+            self._week.add((run.namespace, run.pipeline), record.counted, cause)
         self._sink.record(run_record(workflow, record, nodes, cause, counted=counted))
 
     def _run_cause(
