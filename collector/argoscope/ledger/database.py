@@ -39,7 +39,7 @@ _PRAGMAS = (
     "trusted_schema = OFF",
 )
 _COLUMNS = {"meta": 3, "metric": 3, "series": 6, "acknowledged": 5, "object": 4, "run": 16}
-_CHUNKS = (1024, 128, 16, 4, 1)
+_PARAMETERS = 32_766  # SQLITE_MAX_VARIABLE_NUMBER since SQLite 3.32
 
 
 def locate(path: str | Path) -> Path:
@@ -72,7 +72,10 @@ class Database:
             raise explained(path, error) from error
         connection = None
         try:
-            connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            # Statements with thousands of parameters are never the same twice: none is kept.
+            connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, cached_statements=0
+            )
             connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
             # A file that is not ours, or newer, must be left as it is.
             check_version(connection, path, len(migrations))
@@ -119,8 +122,8 @@ class Database:
     def write(self, batch: Batch) -> None:
         """One transaction with all of the batch. Raises LedgerError; then nothing of it is there.
 
-        Rows go in by the thousand: each statement gives up Python's global lock and has to get it
-        back from a busy event loop.
+        All rows of a table go in with one statement: after each one, Python's global lock has to
+        be got back from the event loop, which may take milliseconds.
         """
         execute = self._connection.execute
         runs = self.runs
@@ -156,7 +159,7 @@ class Database:
         """Insert rows; returns how many were changed."""
         before = self._connection.total_changes
         one = f"({','.join('?' * _COLUMNS[table])})"
-        for chunk in _chunks(rows):
+        for chunk in _chunks(rows, _COLUMNS[table]):
             values = ",".join([one] * len(chunk))
             self._connection.execute(
                 f"INSERT OR {conflict} INTO {table} VALUES {values}",  # noqa: S608 - our names
@@ -165,7 +168,7 @@ class Database:
         return self._connection.total_changes - before
 
     def _remove(self, keys: list[Row]) -> None:
-        for chunk in _chunks(keys):
+        for chunk in _chunks(keys, 2):
             values = ",".join(["(?,?)"] * len(chunk))
             self._connection.execute(
                 f"DELETE FROM object WHERE (kind, uid) IN (VALUES {values})",  # noqa: S608
@@ -312,12 +315,10 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerError(path, "corrupt", "; ".join(problems))
 
 
-def _chunks(rows: list[Row]) -> Iterable[list[Row]]:
-    at = 0
-    for size in _CHUNKS:
-        while len(rows) - at >= size:
-            yield rows[at : at + size]
-            at += size
+def _chunks(rows: list[Row], columns: int) -> Iterable[list[Row]]:
+    """Rows in as few pieces as the number of parameters of a statement allows."""
+    size = _PARAMETERS // columns
+    return (rows[at : at + size] for at in range(0, len(rows), size))
 
 
 def _inode(path: Path) -> int:
