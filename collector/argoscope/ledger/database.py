@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
 
-from argoscope.ledger.errors import LedgerError, explained
+from argoscope.ledger.errors import FAULTS, LedgerError, explained
 from argoscope.ledger.rows import Batch, Row, intact, sealed
 from argoscope.ledger.schema import MIGRATIONS, check_version, migrate
 
@@ -43,9 +43,10 @@ _PARAMETERS = 32_766  # SQLITE_MAX_VARIABLE_NUMBER since SQLite 3.32
 
 
 def locate(path: str | Path) -> Path:
-    """The ledger's file: the path itself, or a file in it if it is a folder or ends with a /."""
+    """The ledger's file: the path itself, or one in it if it is a folder, or has no suffix and is
+    not there yet."""
     found = Path(path)
-    if found.is_dir() or str(path).endswith("/"):
+    if found.is_dir() or (not found.suffix and not found.exists()) or str(path).endswith("/"):
         return found / FILE
     return found
 
@@ -85,7 +86,7 @@ class Database:
             migrate(connection, path, migrations)
             database = cls(path, connection, lock)
             database._begin()
-        except (sqlite3.Error, OSError, LedgerError) as error:
+        except (*FAULTS, LedgerError) as error:
             if connection is not None:
                 connection.close()
             lock.close()
@@ -108,12 +109,15 @@ class Database:
                 raise LedgerError(path, "older", "", advice)
             database = cls(path, connection, None)
             database.runs = int(database.meta().get("runs", "0"))
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise explained(path, error) from error
         return database
 
     def _begin(self) -> None:
         """Find out now, and not at the first commit, whether it can be written."""
+        for table in ("metric", "acknowledged", "object"):
+            for _ in self.rows(f"SELECT * FROM {table}"):  # noqa: S608 - our names
+                pass  # a row whose key is damaged would not be found by a search
         self.runs = int(self.meta().get("runs", "0"))
         self.write(Batch(notes={"opened": f"{time.time():.3f}"}))
 
@@ -142,7 +146,7 @@ class Database:
             notes = batch.notes if runs == self.runs else {**batch.notes, "runs": str(runs)}
             self._note(notes)
             execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
+        except FAULTS as error:
             raise explained(self.path, error) from error
         finally:
             if self._connection.in_transaction:
@@ -200,7 +204,7 @@ class Database:
         try:
             if self.log_bytes() >= CHECKPOINT_BYTES:
                 self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-        except (sqlite3.Error, OSError) as error:
+        except FAULTS as error:
             raise explained(self.path, error) from error
 
     def vacuum(self) -> None:
@@ -208,7 +212,7 @@ class Database:
         try:
             self._connection.execute("VACUUM")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise explained(self.path, error) from error
 
     def forget_series(self, metric: str, unchanged_since: float) -> int:
@@ -227,7 +231,7 @@ class Database:
         """Raises LedgerError."""
         try:
             self._connection.execute("DELETE FROM acknowledged")
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise explained(self.path, error) from error
 
     # -- reading
@@ -239,9 +243,7 @@ class Database:
                 if not intact(row):
                     raise LedgerError(self.path, "corrupt", f"a row is not what was written: {row}")
                 yield row
-        except sqlite3.Error as error:
-            if not hasattr(error, "sqlite_errorcode"):  # Python's own: text that is not UTF-8
-                raise LedgerError(self.path, "corrupt", str(error)) from error
+        except FAULTS as error:
             raise explained(self.path, error) from error
 
     def meta(self) -> dict[str, str]:
@@ -251,7 +253,7 @@ class Database:
         """The one value of a query. Raises LedgerError."""
         try:
             (value,) = self._connection.execute(query, parameters).fetchone()
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise explained(self.path, error) from error
         return value
 
@@ -259,7 +261,7 @@ class Database:
         """All rows of a query. Raises LedgerError."""
         try:
             return self._connection.execute(query).fetchall()
-        except sqlite3.Error as error:
+        except FAULTS as error:
             raise explained(self.path, error) from error
 
     def log_bytes(self) -> int:

@@ -1,10 +1,14 @@
 """What can be wrong with a ledger, and what to do about it."""
 
 import errno
+import os
 import sqlite3
 from pathlib import Path
 
+FAULTS = (sqlite3.Error, OSError, UnicodeDecodeError)
+"""What reading and writing can raise; the last one for the names in a damaged schema."""
 _BY_CODE = {
+    sqlite3.SQLITE_ERROR: "corrupt",  # our statements are sound: a table or column is missing
     sqlite3.SQLITE_FULL: "full",
     sqlite3.SQLITE_READONLY: "readonly",
     sqlite3.SQLITE_CORRUPT: "corrupt",
@@ -37,6 +41,7 @@ _TEXTS = {
     "moved": "the file was moved or deleted while it was in use: restart to open what is there now",
     "io": "reading or writing failed: check the disk",
 }
+_LITTLE = 64 << 10  # bytes: what SQLite needs beside the file to open it
 REASONS = tuple(_TEXTS)
 """What a commit can fail for."""
 
@@ -51,11 +56,25 @@ class LedgerError(Exception):
         super().__init__(f"ledger {path}: {advice}" + (f" ({detail})" if detail else ""))
 
 
-def explained(path: Path, error: sqlite3.Error | OSError) -> LedgerError:
+def explained(path: Path, error: sqlite3.Error | OSError | UnicodeDecodeError) -> LedgerError:
     """The LedgerError for what SQLite or the operating system said."""
+    if isinstance(error, UnicodeDecodeError):
+        return LedgerError(path, "corrupt", str(error))
     if isinstance(error, OSError):
         reason = _BY_ERRNO.get(error.errno or 0, "io")
         return LedgerError(path, reason, error.strerror or str(error))
-    # The low byte is the kind of error, the rest says which one of the kind.
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
-    return LedgerError(path, _BY_CODE.get(code, "io"), str(error))
+    # The low byte is the kind of error, the rest says which one of the kind. Without a code it is
+    # Python's own: text that is not UTF-8.
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+    reason = _BY_CODE.get(code, "io")
+    if reason == "io" and _is_full(path):
+        reason = "full"  # of the files beside the database, SQLite does not say so
+    return LedgerError(path, reason, str(error))
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LITTLE
