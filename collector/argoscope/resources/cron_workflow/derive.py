@@ -2,7 +2,8 @@
 
 A run is *missed* when its time passed and no child Workflow was made for it. Only times that the
 daemon lived through are judged: none before it first saw the CronWorkflow, and none within a gap
-of its own clock.
+of its own clock. After a restart within ``MAX_GAP`` the lists tell what was made meanwhile; of
+times before the latest that was kept they don't, since its runs may have been deleted again.
 """
 
 import heapq
@@ -55,6 +56,8 @@ class CronWorkflows:
         self._keeper = Keeper(sink, self._crons, self._keys)
         self._held = False
         """Restored, and what happened meanwhile has not been listed yet."""
+        self._left = 0.0
+        """When the earlier life ended."""
         self._dirty: set[Key] = set()
         self._wakes: list[tuple[float, Key]] = []
         world.on_run(self._run)
@@ -72,9 +75,11 @@ class CronWorkflows:
         if cron.uid:
             cron.walk(seen.at)  # what was due until now was so under the old state
         else:
-            baseline = self._keeper.journal.met(uid, seen).baseline
+            seen = self._keeper.journal.met(uid, seen)
             self._keeper.touch(cron)  # its row has been one without a uid
-            cron.uid, cron.since, cron.baseline = uid, seen.at, baseline
+            cron.uid, cron.since = uid, seen.at
+            cron.baseline = seen.history_until > 0.0
+            cron.inherited = seen.history_until if seen.inherited else 0.0
             self._keys[cron.uid] = key
             self._declare(cron)
         self._read_spec(cron, obj, seen.at)
@@ -95,7 +100,7 @@ class CronWorkflows:
 
     def tick(self, now: float) -> None:
         self._clock(now)
-        if not self._is_held():
+        if not self._is_held(now):
             self._wake_due(now)
         for key in self._dirty:
             cron = self._crons.get(key)
@@ -103,10 +108,14 @@ class CronWorkflows:
                 self._sink.own(cron.uid, tuple(self._gauges(cron)))
         self._dirty.clear()
 
-    def _is_held(self) -> bool:
+    def _is_held(self, now: float) -> bool:
         """A run that was due is missed only when it is not in the lists after a restart either."""
-        if self._held:
-            self._held = not {"workflows", "cronworkflows"} <= self._world.listed
+        if self._held and {"workflows", "cronworkflows"} <= self._world.listed:
+            self._held = False
+            for cron in self._crons.values():
+                cron.walk(now)
+                last = max(cron.last_schedule, cron.runs.newest)
+                cron.calendar.excuse(self._left, min(last, now))
         return self._held
 
     def _wake_due(self, now: float) -> None:
@@ -202,7 +211,7 @@ class CronWorkflows:
 
     def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
         self._keeper.restore(records)
-        self._held = True
+        self._held, self._left = True, self._keeper.clock or 0.0
         for cron in self._crons.values():
             if cron.uid:
                 self._keys[cron.uid] = cron.key
@@ -247,7 +256,7 @@ class CronWorkflows:
         if child.regular and child.started and not child.delay_seen:
             cron.runs.changed.add(child.uid)
             child.delay_seen = True  # argo retry moves startedAt: only the first start counts
-            if not _is_history(cron, child):
+            if not _is_history(cron, child) and child.started > cron.inherited:
                 delay = max(0.0, child.started - child.at[0])
                 self._sink.observe(START_DELAY, cron.key, delay, exemplar=child.name)
         if cron.spec.policy == "Replace":
@@ -286,5 +295,6 @@ class CronWorkflows:
 
 
 def _is_history(cron: Cron, child: Child) -> bool:
-    """It ended before the daemon's very first list."""
-    return cron.baseline and child.was_over and child.result_at <= cron.since
+    """It ended before the daemon's very first list, or before an earlier daemon had ended."""
+    until = cron.inherited or cron.since
+    return cron.baseline and child.was_over and child.result_at <= until
