@@ -14,6 +14,7 @@ from argoscope.catalogue import catalogue
 from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.prometheus import Exposition
 from argoscope.kube.config import Access, Static
+from argoscope.ledger.ledger import Ledger
 from argoscope.metrics.registry import Registry
 from argoscope.server import Server, bind
 from argoscope.settings import Settings
@@ -77,7 +78,11 @@ async def site(statuses: Sequence[ReflectorStatus] = (), cluster: str = "") -> A
 
 @asynccontextmanager
 async def daemon(
-    api: ApiServer, settings: Settings | None = None, *, otlp: OtlpSettings | None = None
+    api: ApiServer,
+    settings: Settings | None = None,
+    *,
+    otlp: OtlpSettings | None = None,
+    ledger: Ledger | None = None,
 ) -> AsyncIterator[Site]:
     """A running daemon that serves; a task of it that fails, fails the test."""
     running = Daemon(
@@ -85,6 +90,7 @@ async def daemon(
         Static(Access(server=api.address)),
         bind("127.0.0.1", 0),
         otlp=otlp,
+        ledger=ledger,
         watching=WatchSettings(),
         clock=virtual_clock,
     )

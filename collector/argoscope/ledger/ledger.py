@@ -213,7 +213,10 @@ class Ledger:
 
     def acknowledge(self, series: Series, state: State, at: int) -> None:
         """Keep with the next commit what a receiver of deltas has (``at``: Unix nanoseconds)."""
-        name, labels = series.shard.metric.prometheus, labels_text(series.labels)
+        metric = series.shard.metric
+        if metric.volatile:
+            return  # begins at 0 with the next process
+        name, labels = metric.prometheus, labels_text(series.labels)
         self._acknowledged[name, labels] = sealed(name, labels, at, state_bytes(state))
 
     def write(self, batch: Batch) -> None:
