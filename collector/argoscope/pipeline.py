@@ -1,6 +1,7 @@
 """Deltas in, measurements out: the one place where watching meets derivation."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
 from typing import Any, Protocol
 
 import msgspec
@@ -17,6 +18,7 @@ from argoscope.resources._base import (
 )
 from argoscope.resources.world import World
 from argoscope.watch.delta import Origin, Watched
+from argoscope.watch.mark import Mark
 from argoscope.watch.roster import Roster
 
 Reporter = Callable[[str, str, str], None]
@@ -68,6 +70,8 @@ class Pipeline:
         self.registry = registry
         self.world = World()
         self._memory = memory
+        self.inherited: Mapping[str, Mark] = {}
+        """Of kinds (by name) what an earlier daemon has counted that left no memory but this."""
         self._sink = _ReportingSink(registry, report or _log_once(), memory)
         options = options or Options()
         self._derivers: dict[str, Deriver[Any]] = {
@@ -79,11 +83,22 @@ class Pipeline:
         """What an earlier life knew of each kind; for its reflectors."""
 
     def upsert(self, watched: Watched, obj: Any, size: int, at: float, origin: Origin) -> None:
-        seen = Seen(at=at, size=size, baseline=origin is Origin.FIRST_LIST)
+        if origin is Origin.FIRST_LIST:
+            seen = self._first_sight(watched.name, obj, size, at)
+        else:
+            seen = Seen(at=at, size=size)
         try:
             self._derivers[watched.name].upsert(obj, seen)
         except Exception as error:  # noqa: BLE001 - a bug must cost one object, not the daemon
             self._failed(watched, obj, error)
+
+    def _first_sight(self, name: str, obj: Any, size: int, at: float) -> Seen:
+        mark = self.inherited.get(name)
+        if mark is None:
+            return Seen(at=at, size=size, history_until=inf)
+        version = obj.metadata.resource_version
+        known = version.isdecimal() and int(version) <= mark.position
+        return Seen(at=at, size=size, history_until=mark.until, unchanged=known)
 
     def delete(self, watched: Watched, uid: str, obj: Any | None, at: float) -> None:
         try:

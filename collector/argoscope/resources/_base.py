@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -115,18 +116,41 @@ class Sink(Protocol):
         """Keep a run attempt that has ended. Telling the same attempt again changes nothing."""
 
 
+LATE = 10.0
+"""Seconds after an end in which its status is written, even by a busy controller."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """How an object came: when (Unix seconds), how large (bytes of JSON), in which situation.
 
-    ``baseline`` is True for objects of the very first list of a daemon that has no ledger: what
-    had ended before is history and is not counted. It is False for everything that is watched,
-    for every later list, and for all input of ``inspect``.
+    What of an object is history, and is not counted: nothing, by default, as for everything that
+    is watched, for every later list, and for all input of ``inspect``; with an infinite
+    ``history_until`` everything that has ended, as in the very first list of a daemon that has no
+    past; and what an earlier daemon had seen, where a watermark tells until when it saw.
     """
 
     at: float
     size: int = 0
-    baseline: bool = False
+    history_until: float = 0.0
+    """What ended at this time (Unix seconds) or before is history."""
+    unchanged: bool = False
+    """The earlier daemon had seen this very version: all that has ended in it is history."""
+
+    @property
+    def inherited(self) -> bool:
+        """An earlier daemon has counted, also of what goes on, what it saw until then."""
+        return 0.0 < self.history_until < inf
+
+    def is_history(self, end: float) -> bool:
+        """Whether what ended at ``end`` is history; of an unknown end (0) in doubt it is."""
+        return self.unchanged or 0.0 < self.history_until >= end
+
+    def is_uncertain(self, end: float) -> bool:
+        """Whether what ended at ``end`` is history only because statuses are written a little
+        later than what they tell: the earlier daemon may have ended in between."""
+        late = self.history_until - LATE < end <= self.history_until
+        return late and self.inherited and not self.unchanged
 
 
 class Deriver(Protocol[T_contra]):

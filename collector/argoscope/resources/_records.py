@@ -7,6 +7,7 @@ given up (their objects are taken as history then: nothing counts twice).
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -96,7 +97,7 @@ class Journal(Generic[R]):
         if uid not in self._lost:
             return seen
         self._lost.discard(uid)
-        return Seen(at=seen.at, size=seen.size, baseline=True)
+        return Seen(at=seen.at, size=seen.size, history_until=inf)
 
     def missed(self, uid: str) -> None:
         """An object that has no record is gone: what the ledger has of it may go as well."""

@@ -99,7 +99,8 @@ class AnalysisRunDeriver:
         self._records[uid] = _ENDED if phase in FINAL_PHASES else _OPEN
         if self._records[uid] is not record:
             self._journal.changed.add(uid)
-        if phase in FINAL_PHASES and not (seen.baseline and first_sight):
+        end = max(unix(obj.metadata.creation_timestamp), ended_at(obj.status))
+        if phase in FINAL_PHASES and not (first_sight and seen.is_history(end)):
             self._count(obj, (*labels, phase))
 
     def delete(self, uid: str, obj: AnalysisRun | None, seen: Seen) -> None:

@@ -188,9 +188,10 @@ class Reflector:
         async for page in self._client.pages(self._path, self._params):
             if not version and self._intake.store.went_back(page.metadata.resource_version):
                 self._intake.store.forget_versions()
+                self.status.position = ""
                 self._relist_reason = "restored"
             version = page.metadata.resource_version
-            at = self._clock()
+            at = self.status.heard = self._clock()
             for item in page.items:
                 self._intake.item(item, at)
             page.items.clear()  # they pin the page's bytes while the next one is fetched
@@ -247,6 +248,7 @@ class Reflector:
     def _take_all(self, events: list[WatchEvent]) -> None:
         at = self._clock()
         status, intake = self.status, self._intake
+        status.heard = at
         for event in events:
             kind = event.type
             if kind in _CHANGES:
@@ -254,7 +256,7 @@ class Reflector:
                 status.last_event = at
                 # A streaming list is not in order: its position comes with its last bookmark.
                 if version and not self._listing:
-                    self._position = version
+                    self._position = status.position = version
             elif kind == "BOOKMARK":
                 self._bookmark(event, at)
             elif kind == "ERROR":
@@ -276,11 +278,12 @@ class Reflector:
                 self._complete_list(meta.resource_version, at)
         else:
             self._intake.store.note(meta.resource_version)
-            self._position = meta.resource_version
+            self._position = self.status.position = meta.resource_version
 
     def _complete_list(self, version: str, at: float) -> None:
         self._intake.complete_list(version, at)
-        self._position = version
+        self._position = self.status.position = version
+        self.status.heard = at
         self._listing = False
         self._absences = 0
         self._streaming_left = min(self._streaming_left, 1) * _STREAMING_ATTEMPTS
@@ -309,6 +312,7 @@ class Reflector:
 
     def _restored(self, error: RestoredError) -> float:
         self._relist("restored")
+        self.status.position = ""
         self._intake.store.forget_versions()
         return self._failed(error)
 

@@ -18,6 +18,8 @@ class Cron:
     since: float = 0.0
     """When it was first seen."""
     baseline: bool = False
+    inherited: float = 0.0
+    """Until when an earlier daemon, which left no ledger, had counted; 0 for none."""
     spec: Definition = field(default_factory=Definition)
     stopped: bool = False
     active: frozenset[str] = frozenset()

@@ -6,7 +6,7 @@ deadline or an eviction wipes out of the status has been kept. A pod whose delet
 counts what was known of it.
 
 Pods of the first list: those that had ended are history. An episode or a pod that was live then
-counts when it ends: nobody has counted it before.
+counts when it ends: nobody has counted it before, but for the start-up that an earlier daemon saw.
 """
 
 import sys
@@ -60,10 +60,12 @@ class PodDeriver:
             record = self._add(obj)
         assert isinstance(record, Record)
         self._journal.changed.add(uid)
+        counted = record.flags & _timeline.COUNTED
+        if first and seen.history_until:
+            _timeline.absorb(record, obj)
+            record.flags |= _timeline.counted_before(record, obj.status.phase in _TERMINAL, seen)
         self._update(record, obj, seen.at)
-        if record.phase in _TERMINAL and not record.flags & _timeline.COUNTED:
-            if seen.baseline and first:
-                record.flags |= _timeline.COUNTED | _timeline.STARTUP_COUNTED
+        if record.phase in _TERMINAL and not counted:
             self._finish(uid, record, obj, seen.at)
 
     def delete(self, uid: str, obj: Pod | None, seen: Seen) -> None:

@@ -25,6 +25,7 @@ from zlib import crc32
 
 import msgspec
 
+from argoscope.resources._base import Seen
 from argoscope.resources._reasons import disruption_cause, pod_cause
 from argoscope.resources._time import unix
 from argoscope.resources.pod._object import Condition, ContainerStatus, Pod, PodStatus
@@ -118,6 +119,16 @@ def absorb(record: Record, pod: Pod) -> Condition | None:
     if status.container_statuses:
         _absorb_main(record, status.container_statuses)
     return unscheduled
+
+
+def counted_before(record: Record, ended: bool, seen: Seen) -> int:
+    """The flags of what is history of a pod that is seen for the first time."""
+    # An eviction takes the times away: of such a pod only the creation is known for sure.
+    if ended and seen.is_history(max(record.last_end, record.created)):
+        return COUNTED | STARTUP_COUNTED
+    if seen.inherited and not record.workflow and record.main_start:
+        return STARTUP_COUNTED if seen.is_history(record.main_start) else 0
+    return 0
 
 
 def _absorb_init(record: Record, statuses: list[ContainerStatus]) -> None:

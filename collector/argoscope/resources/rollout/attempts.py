@@ -149,7 +149,9 @@ class RolloutDeriver:
         live = current == record.hash
         if not record.hash:
             self._begin(record, obj, seen)
-            if _has_ended(record, obj) and (seen.baseline or _is_between(record, obj)):
+            if _has_ended(record, obj) and (
+                _is_between(record, obj) or seen.is_history(_ended_at(record, obj, seen))
+            ):
                 _rest(record, obj)
         elif not live:
             self._switch(record, obj, seen)
@@ -168,10 +170,8 @@ class RolloutDeriver:
         record.stable = obj.status.stable_rs
         record.open, record.aborted = True, -1.0
         record.creation = status.is_first_revision(obj)
-        # What had converged before the daemon came is history.
-        concluded = obj.status.phase == "Degraded" or status.waits_for_person(obj)
-        record.converged = record.creation or (seen.baseline and concluded)
         record.started = _start(record, obj, seen, first_sight)
+        record.converged = record.creation or (first_sight and _has_converged(record, obj, seen))
         record.step = obj.status.current_step_index or 0
         record.step_since = record.started if record.step == 0 else 0.0
 
@@ -330,6 +330,24 @@ def _has_ended(record: _Record, obj: Rollout) -> bool:
     if status.is_aborted(obj):
         return True
     return status.is_stable(obj) and (not record.creation or status.was_healthy(obj))
+
+
+def _ended_at(record: _Record, obj: Rollout, seen: Seen) -> float:
+    """When the attempt ended that is seen for the first time; 0 when nothing says it for sure."""
+    if status.is_aborted(obj):
+        return status.aborted_at(obj)
+    if not record.creation:
+        return status.promoted_at(obj)
+    created = unix(obj.metadata.creation_timestamp)  # Healthy moves whenever pods restart
+    return status.attempt_finished(obj) or (0.0 if seen.is_history(created) else created)
+
+
+def _has_converged(record: _Record, obj: Rollout, seen: Seen) -> bool:
+    """Whether an attempt that is seen for the first time had a conclusive phase before."""
+    if seen.inherited:  # it may have had one and left it again
+        return seen.is_history(record.started)
+    concluded = obj.status.phase == "Degraded" or status.waits_for_person(obj)
+    return concluded and seen.history_until > 0.0
 
 
 def _is_between(record: _Record, obj: Rollout) -> bool:

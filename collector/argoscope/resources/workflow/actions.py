@@ -53,7 +53,9 @@ def note_actions(
     elif not suspended and record.suspended_since:
         record.suspended_since = 0.0
         actions.append("resume")
-    if not (first and seen.baseline):
+    # When somebody acted is written nowhere: on first sight only a workflow that is new itself
+    # tells of actions that nobody has counted.
+    if not (first and seen.is_history(run.created)):
         for action in actions:
             count_action(sink, run, action)
 

@@ -23,7 +23,7 @@ from argoscope.resources.workflow.actions import (
     shutdown_cause,
     stopped_by_user,
 )
-from argoscope.resources.workflow.attempts import FUTURE, count_attempts
+from argoscope.resources.workflow.attempts import FUTURE, count_attempts, take_history
 from argoscope.resources.workflow.causes import cause_of_message, cause_of_node, root_cause
 from argoscope.resources.workflow.history import WeekHistory
 from argoscope.resources.workflow.metrics import (
@@ -35,7 +35,7 @@ from argoscope.resources.workflow.metrics import (
     labels_metric,
 )
 from argoscope.resources.workflow.naming import LABEL_CRON, pipeline_of
-from argoscope.resources.workflow.nodes import SECOND, attempt_key, is_attempt
+from argoscope.resources.workflow.nodes import SECOND
 from argoscope.resources.workflow.objects import Node, Workflow, inflate
 from argoscope.resources.workflow.record import Record
 from argoscope.resources.workflow.stored import CODEC, Stored, pack, run_record, unpack
@@ -248,9 +248,10 @@ class WorkflowDeriver:
         first: bool,
     ) -> None:
         run = record.run
-        if first and seen.baseline:
-            self._take_as_history(workflow, record, nodes, seen)
-            return
+        if first and seen.history_until:
+            self._take_history(workflow, record, nodes, seen)
+            if record.counted or not seen.inherited:
+                return
         observe_pending(self._sink, record, nodes)
         observe_locks(self._sink, workflow, record, nodes, seen)
         if record.counted:
@@ -261,19 +262,14 @@ class WorkflowDeriver:
         if run.phase in _OVER:
             self._count_run(workflow, record, nodes, shutdown, seen)
 
-    def _take_as_history(
+    def _take_history(
         self, workflow: Workflow, record: Record, nodes: dict[str, Node], seen: Seen
     ) -> None:
-        """The first list of a daemon without a ledger: what has ended is not counted."""
+        """The first list of a daemon without a ledger: what had ended is not counted."""
         run = record.run
-        over = run.phase in _OVER
-        record.done = array("Q", (attempt_key(n) for n in nodes.values() if is_attempt(n, over)))
-        record.pending_seen = run.started > 0
-        note_resumed(self._sink, record, nodes, count=False)
-        if over and run.finished:
-            cause = self._run_cause(
-                workflow, run, nodes, shutdown_cause(self._world, workflow, run)
-            )
+        if take_history(self._sink, record, nodes, seen) and (run.finished or seen.inherited):
+            shutdown = shutdown_cause(self._world, workflow, run)
+            cause = self._run_cause(workflow, run, nodes, shutdown)
             self._close_attempt(workflow, record, nodes, cause, seen, counted=False)
 
     def _note_retry(self, record: Record, started_before: float) -> None:
