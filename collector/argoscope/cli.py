@@ -18,6 +18,10 @@ _LAZY = {
         "argoscope.demo:demo_command",
         "Show the daemon at work on a scripted cluster, without Kubernetes.",
     ),
+    "import": (
+        "argoscope.history_import.command:import_command",
+        "Fill a ledger with past runs, from Argo's workflow archive or from files.",
+    ),
     "inspect": (
         "argoscope.inspect.command:inspect_command",
         "Derive the metrics from objects in files.",
