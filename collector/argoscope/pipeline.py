@@ -153,7 +153,15 @@ class Pipeline:
     def changes(self) -> Iterator[tuple[str, str, bytes | None]]:
         """(kind, uid, record) of what has changed since the last call; None for what is gone."""
         for name, deriver in self._derivers.items():
-            for uid, record in deriver.changes():
+            try:
+                changed = list(deriver.changes())
+            except Exception as error:
+                # The values of this second are committed all the same: until the objects change
+                # again, a crash could count them twice.
+                self._sink.problem(self._kinds[name], "bug", f"changes: {error!r}")
+                log.exception("derivation can't say what changed", resource=name)
+                continue
+            for uid, record in changed:
                 yield name, uid, record
 
     def _failed(self, watched: Watched, obj: Any, error: Exception) -> None:
