@@ -211,8 +211,8 @@ def database_command(
     URL is postgresql://user@host:5432/database or mysql://user@host:3306/database; the password is
     taken from PGPASSWORD or MYSQL_PWD. Nothing is written to it, and SELECT is enough.
     """
-    options = DatabaseOptions(url=url, table=table, cluster=cluster_name, instance=instance_id)
-    driver = _driver(url)
+    options = DatabaseOptions(table=table, cluster=cluster_name, instance=instance_id)
+    driver = driver_for(url)
 
     async def opened() -> Archive:
         return SqlArchive(driver, options)
@@ -256,7 +256,7 @@ def _seconds(text: str) -> float:
         raise click.BadParameter(str(error), param_hint="--longest") from error
 
 
-def _driver(url: str) -> Driver:
+def driver_for(url: str) -> Driver:
     """The driver of the URL's scheme, imported only now: it is an extra."""
     scheme = url.partition(":")[0]
     try:

@@ -35,7 +35,9 @@ class Postgres:
             autocommit=True,
             application_name="argoscope import",
             connect_timeout=_CONNECT_SECONDS,
+            prepare_threshold=None,  # a pooler may give each statement to another session
         )
+        # Of transactions, not of the session: a pooler would hand that on to other clients.
         self._connection.read_only = True
 
     def stream(self, query: str, params: Sequence[object]) -> Iterator[Row]:
@@ -46,7 +48,9 @@ class Postgres:
             yield from cursor
 
     def rows(self, query: str, params: Sequence[object]) -> list[Row]:
-        return self._open().execute(query.encode(), params).fetchall()
+        connection = self._open()
+        with connection.transaction():
+            return connection.execute(query.encode(), params).fetchall()
 
     def quoted(self, name: str) -> str:
         return sql.Identifier(name).as_string(None).replace("%", "%%")

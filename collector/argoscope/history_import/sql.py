@@ -31,7 +31,8 @@ Row = Sequence[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseOptions:
-    url: str
+    """Which rows are meant."""
+
     table: str = TABLE
     """With its schema in front, if it is in none that is searched."""
     cluster: str = ""
