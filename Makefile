@@ -28,8 +28,9 @@ bench: setup ## Speed and memory beside peers, as a table and out/bench.json
 setup: .venv/ready ## The virtual environment with everything in it
 
 .venv/ready: pyproject.toml constraints.txt
-	python3 -m venv .venv
-	.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
+	@echo "Setting up .venv: half a minute with a warm cache, two without"
+	@python3 -m venv .venv
+	@.venv/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]' --constraint constraints.txt
 	@touch $@
 
 clean: ## Remove what make has made

@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from argoscope.export.otlp import OtlpExporter
 from argoscope.export.otlp_settings import OtlpSettings
+from argoscope.monitor import Monitor
 from argoscope.settings import Labels, Resources, Series, Settings
 from argoscope.simulator.api_server import ApiServer
 from argoscope.simulator.cluster import KINDS
@@ -119,10 +121,10 @@ async def test_an_outage_shows_as_a_watch_that_is_down_and_lags_until_it_is_over
         assert down[lag] >= 99
         assert (await found.get("/readyz"))[0] == 200, "what it knows still stands"
         await api.start()
-        await asyncio.sleep(90.0)
+        await asyncio.sleep(200.0)
         again = await scrape(found)
         assert again[up] == 1
-        assert again[lag] < 90
+        assert again[lag] < 100, "a bookmark came"
 
 
 async def test_forgotten_history_is_a_relist_that_is_counted_and_counts_nothing_twice(
@@ -203,6 +205,36 @@ async def test_a_receiver_that_is_down_costs_nothing_but_its_own_counter(api: Ap
         seen = await scrape(found)
     assert seen[SUCCEEDED] == 1
     assert seen[key("argoscope_export_failures_total", exporter="otlp", reason="connection")] >= 3
+
+
+async def test_a_bug_in_the_exporter_is_logged_and_costs_only_exports(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[float] = []
+
+    async def broken(_: OtlpExporter) -> None:
+        begun.append(asyncio.get_running_loop().time())
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(OtlpExporter, "run", broken)
+    otlp = OtlpSettings(endpoint="http://127.0.0.1:9/v1/metrics", export_timeout=1.0)
+    async with daemon(api, otlp=otlp) as found:
+        await asyncio.sleep(150.0)
+        assert len(begun) == 3, "begun anew, with a pause"
+        assert (await found.get("/readyz"))[0] == 200
+
+
+async def test_a_bug_in_the_daemon_itself_ends_it(
+    api: ApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    with pytest.raises(ExceptionGroup, match="unhandled"):
+        async with daemon(api) as found:
+            await ready(found)
+            monkeypatch.setattr(Monitor, "update", broken)
+            await asyncio.sleep(10.0)
 
 
 async def test_ten_minutes_of_a_busy_cluster_leaves_no_problem_and_a_page_full_of_answers(

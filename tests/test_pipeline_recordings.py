@@ -24,10 +24,8 @@ from argoscope.resources.workflow import RESOURCE
 from argoscope.resources.workflow import metrics as m
 from argoscope.watch.delta import Origin
 from argoscope.watch.intake import Intake
-from support.recordings import events
+from support.recordings import RECORDINGS, events
 from support.workflow_recount import OVER, Recount, recount
-
-RECORDINGS = ("argo-4.1", "argo-4.1-loaded", "argo-3.6")
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,7 @@ from argoscope.ledger.ledger import Ledger
 from argoscope.metrics.registry import Registry
 from argoscope.monitor import Monitor
 from argoscope.pipeline import Pipeline
-from argoscope.resources._base import AnyResource, Options
-from argoscope.resources._load import load
+from argoscope.resources._base import Options
 from argoscope.server import ListenError, Server, bind
 from argoscope.settings import Settings
 from argoscope.watch.reflector import Reflector, WatchSettings, reflectors
@@ -103,14 +102,12 @@ async def _until_signal(
     otlp: OtlpSettings | None,
     ledger: Ledger | None,
 ) -> None:
-    try:
-        await credentials.access()
-    except ConfigError as error:
-        raise StartError([str(error)]) from error
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, stop, number)
+    if not await _has_credentials(credentials, stop):
+        return
     try:
         daemon = Daemon(settings, credentials, listener, otlp=otlp, ledger=ledger)
     except OSError as error:
@@ -118,6 +115,26 @@ async def _until_signal(
     except LedgerError as error:
         raise StartError([str(error)]) from error
     await daemon.run(stop)
+
+
+async def _has_credentials(credentials: Credentials, stop: asyncio.Event) -> bool:
+    """Reads them a first time; False if ``stop`` came first. Raises StartError."""
+    reading = asyncio.create_task(credentials.access(), name="credentials")
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    either = {reading, stopping}
+    await asyncio.wait(either, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
+    if not reading.done():
+        log.info("waiting for credentials")  # of a plugin, which may ask a person
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not reading.done():
+        reading.cancel()
+        return False
+    try:
+        await reading
+    except ConfigError as error:
+        raise StartError([str(error)]) from error
+    return True
 
 
 def _stop(stop: asyncio.Event, number: int) -> None:
@@ -154,7 +171,7 @@ class Daemon:
         self._ready = False
         self._listener = listener
         self._limit_series(settings.series.budgets)
-        self._resources = watched(settings)
+        self._resources = settings.kinds()
         options = Options(
             pipeline_labels=settings.labels.pipeline, workflow_labels=settings.labels.workflow
         )
@@ -219,6 +236,13 @@ class Daemon:
         await self._tick()
         self.address = await self._server.start(self._listener)
         log.info("listening", address=self.address, version=__version__)
+        try:
+            await self._work(stop)
+            await self._tick()
+        finally:
+            await self._drain()
+
+    async def _work(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self._watch(group), name="watch"),
@@ -229,7 +253,6 @@ class Daemon:
             await stop.wait()
             for task in tasks:
                 task.cancel()
-        await self._drain()
 
     async def _watch(self, group: asyncio.TaskGroup) -> None:
         """Starts the reflectors, a stage of ``order`` after the other, and ends them all."""
@@ -282,23 +305,20 @@ class Daemon:
                 await asyncio.sleep(60.0)
 
     async def _drain(self) -> None:
+        """The last export, and the end of all connections."""
         try:
             async with asyncio.timeout(DRAIN):
-                await self._tick()
-                if self._exporter is not None:
-                    await self._exporter.flush(FLUSH)
-                if self._keeper is not None and not await self._keeper.close(LAST_COMMIT):
-                    log.warning("the last changes are not in the ledger: a restart derives them")
-                await self._server.close()
-                await self._client.close()
+                try:
+                    if self._exporter is not None:
+                        await self._exporter.flush(FLUSH)
+                    if self._keeper is not None and not await self._keeper.close(LAST_COMMIT):
+                        log.warning("the last changes are not in the ledger: they come again")
+                finally:
+                    await self._server.close()
+                    await self._client.close()
         except TimeoutError:
             log.warning("not everything was closed in time", seconds=DRAIN)
         log.info("stopped")
-
-
-def watched(settings: Settings) -> tuple[AnyResource, ...]:
-    """The kinds that are not switched off, in the order of their first lists."""
-    return tuple(kind for kind in load() if kind.name not in settings.resources.disabled)
 
 
 def _name(reflector: Reflector) -> str:

@@ -170,7 +170,9 @@ async def _tell(session: ClientSession, address: str, seconds: float) -> None:
         click.echo(f"The daemon does not answer: {error!r}", err=True)
         return
     click.echo(
-        f"{seconds:4.0f} s: {_sum(text, 'argo_workflow_runs_total'):.0f} runs ended, "
+        f"{seconds:4.0f} s: {_sum(text, 'argo_workflow_active'):.0f} workflows at work, "
+        f"{_sum(text, 'argo_workflow_runs_total'):.0f} runs ended since the start "
+        f"({_sum(text, 'argo_workflow_completed_runs_7d'):.0f} in 7 days), "
         f"{_sum(text, 'argo_workflow_failures_total'):.0f} failed, "
         f"{_sum(text, 'argo_pods_pending'):.0f} pods pending, "
         f"{_sum(text, 'argo_rollouts_total'):.0f} releases"

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from argoscope.app import watched
 from argoscope.export import otlp_settings
 from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.otlp_transport import transport
@@ -82,7 +81,7 @@ async def _cluster(client: Client, settings: Settings) -> AsyncIterator[Finding]
     if reached.level is Level.MISSING:
         return
     served: list[AnyResource] = []
-    for resource in watched(settings):
+    for resource in settings.kinds():
         finding = await _kind(client, resource)
         if finding.level is Level.OK:
             served.append(resource)
@@ -242,7 +241,7 @@ def _grant(what: str, namespace: str) -> str:
     role, scope = ("role", f" --namespace={namespace}") if namespace else ("clusterrole", "")
     return (
         f"kubectl create {role} argoscope-{what.partition('.')[0]} --verb={','.join(VERBS)}"
-        f" --resource={what}{scope}, and bind it to the account (the manifests in deploy/ do)"
+        f" --resource={what}{scope}, and bind it to the account"
     )
 
 

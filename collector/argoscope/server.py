@@ -128,6 +128,7 @@ class Server:
 
     async def start(self, listener: socket.socket) -> str:
         """Serves on the socket; returns the address as people type it."""
+        render.prepare()
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
         host, port = listener.getsockname()[:2]
@@ -159,7 +160,12 @@ class Server:
                 body, headers = await self._exposition.respond(
                     request.headers.get("Accept", ""), request.headers.get("Accept-Encoding", "")
                 )
-                return await _send(request, body, headers)
+                newborns = self._registry.newborns
+                shown = newborns.publication
+                response = await _send(request, body, headers)
+                if request.method == "GET":
+                    newborns.scraped(request.remote or "", shown)
+                return response
         finally:
             self._scrapes -= 1
 

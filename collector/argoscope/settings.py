@@ -14,9 +14,12 @@ from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from textwrap import dedent
-from typing import Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from argoscope import _checks as checks
+
+if TYPE_CHECKING:
+    from argoscope.resources._base import AnyResource
 
 ENV_PREFIX = "ARGOSCOPE_"
 _NO_SETTINGS = frozenset(
@@ -123,6 +126,12 @@ class Settings:
     resources: Resources = field(default_factory=Resources)
     series: Series = field(default_factory=Series)
     ledger: Ledger = field(default_factory=Ledger)
+
+    def kinds(self) -> "tuple[AnyResource, ...]":
+        """The kinds that are not switched off, in the order of their first lists."""
+        from argoscope.resources._load import load  # every kind: not for printing help
+
+        return tuple(kind for kind in load() if kind.name not in self.resources.disabled)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Memory of 10,000 Workflows of 100 nodes and 50,000 pods, all metrics on.
+"""Memory and CPU of 2,000 and 10,000 Workflows of 100 nodes with five pods each, all metrics on.
 
 Each side fills a process of its own: argoscope through its decoders, stores, pipeline and
 registry, with all modules of the daemon imported; the peer keeps what json.loads gives it, which
@@ -23,6 +23,7 @@ PEER_SHARE = 20
 def run(quick: bool) -> list[dict[str, Any]]:
     workflows = 1000 if quick else 10_000
     ours = _child("argoscope", workflows)
+    small = _child("argoscope", workflows // 5)
     twice = _child("argoscope", 2 * workflows)
     peer = _child("dicts", workflows // PEER_SHARE)
     base = _child("argoscope", 0)
@@ -40,6 +41,11 @@ def run(quick: bool) -> list[dict[str, Any]]:
             "peer": f"dicts (measured at 1/{PEER_SHARE}, scaled)",
             "peer_value": peer_mib,
             "ratio": peer_mib / rss,
+        },
+        {
+            "name": f"resident memory, {workflows // 5:,} Workflows, {workflows:,} pods",
+            "value": small["rss"] / MIB,
+            "unit": "MiB",
         },
         {
             "name": "resident memory, nothing watched yet",
@@ -96,15 +102,14 @@ def _objects() -> Iterator[tuple[str, bytes]]:
 
 
 def _fill_argoscope() -> dict[str, float]:
-    import argoscope.cli
-
+    import argoscope.app
     from argoscope.catalogue import catalogue
     from argoscope.metrics.registry import Registry
     from argoscope.pipeline import Pipeline
     from argoscope.resources._load import load
     from argoscope.watch.delta import Origin, decoder
 
-    assert argoscope.cli
+    assert argoscope.app
     registry = Registry(catalogue())
     resources = {resource.kind: resource for resource in load()}
     pipeline = Pipeline(tuple(resources.values()), registry)

@@ -12,7 +12,8 @@ from argoscope.kube.client import Client, ClientSettings, Page, Params
 from argoscope.kube.config import KubeConfig
 from argoscope.kube.errors import ForbiddenError
 from argoscope.watch.delta import Origin, Watched
-from argoscope.watch.reflector import LabelAndField, Reflector, WatchSettings
+from argoscope.watch.reflector import Reflector, WatchSettings
+from argoscope.watch.selection import LabelAndField
 from argoscope.watch.status import State
 from support import envtest
 from support.api_server import WORKFLOWS, Kind, Thing

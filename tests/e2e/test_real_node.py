@@ -13,21 +13,22 @@ import pytest
 
 from support.argo_part import TEMPLATE, Observer, Run, container_times, seconds
 from support.daemon import Daemon, Scrape, daemon
+from support.envtest import install_crds
 from support.node import Api, Object, RealNode, real_node
+from support.node_release import ROLLOUT, Release
 from support.node_scenarios import SCENARIOS, Scenario
-from support.recordings import require_shared
 from support.scrape import key
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 NAMESPACE = "e2e"
-CRDS = (
-    "argo-workflows__minimal-argoproj.io_workflows",
-    "argo-workflows__minimal-argoproj.io_cronworkflows",
-    "argo-workflows__minimal-argoproj.io_workflowtemplates",
-    "argo-workflows__minimal-argoproj.io_clusterworkflowtemplates",
-    "argo-rollouts__rollout-crd",
-    "argo-rollouts__analysis-run-crd",
+KINDS = (
+    "workflows",
+    "cronworkflows",
+    "workflowtemplates",
+    "clusterworkflowtemplates",
+    "rollouts",
+    "analysisruns",
 )
 STAGES = ("schedule", "prepare", "init", "main", "wait")
 _SETTLED_SECONDS = 20.0
@@ -38,6 +39,8 @@ class Lived:
     """What has happened, as the API server told the test, and as the daemon told it."""
 
     runs: dict[str, Run] = field(default_factory=dict)
+    release: list[list[Object]] = field(default_factory=list)
+    """The rollout's pods, each with all its versions."""
     pods: dict[str, list[Object]] = field(default_factory=dict)
     remaining: Counter[str] = field(default_factory=Counter)
     """Pods that are there at the end, by phase."""
@@ -74,12 +77,14 @@ def lived() -> Iterator[Lived]:
 
 
 async def _live(node: RealNode, result: Lived) -> None:
+    async with node.server.client() as client:
+        await install_crds(client, *KINDS)
     async with node.client() as api:
-        await _install(api)
+        await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
         observer = Observer(api, NAMESPACE)
         watching = asyncio.create_task(observer.run())
         try:
-            async with daemon(node.kubeconfig) as argoscope:
+            async with daemon(node.server.kubeconfig) as argoscope:
                 try:
                     await argoscope.ready(30.0)
                     scraping = asyncio.create_task(_keep_scraping(argoscope, result))
@@ -97,28 +102,15 @@ async def _live(node: RealNode, result: Lived) -> None:
             watching.cancel()
 
 
-async def _install(api: Api) -> None:
-    """The custom resources, and the namespace; returns when they are served."""
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-    for name in CRDS:
-        crd = (require_shared("crds") / f"argoproj-{name}.json").read_text()
-        await api.call("POST", path, crd)
-    await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
-    deadline = time.monotonic() + 30.0
-    while True:
-        served = await api.call("GET", "/apis/argoproj.io/v1alpha1", tolerate=True)
-        if len([r for r in served.get("resources", ()) if "/" not in r["name"]]) == len(CRDS):
-            return
-        assert time.monotonic() < deadline, served
-        await asyncio.sleep(0.2)
-
-
 async def _play_all(api: Api, observer: Observer, result: Lived) -> None:
+    release = Release(NAMESPACE, api, observer)
     async with asyncio.TaskGroup() as group:
+        group.create_task(release.play())
         for scenario in SCENARIOS:
             run = Run(scenario.name, NAMESPACE, scenario.pod, api, observer)
             result.runs[scenario.name] = run
             group.create_task(scenario.play(run))
+    result.release = release.pods()
 
 
 async def _keep_scraping(argoscope: Daemon, result: Lived) -> None:
@@ -158,7 +150,8 @@ def _stages(versions: list[Object]) -> dict[str, float]:
         0.0,
     )
     times = container_times(versions)
-    (init, init_end), (main, main_end) = times.get("init", (0, 0)), times.get("main", (0, 0))
+    (init, init_end) = times.get("init", (0.0, 0.0))
+    (main, main_end) = times.get("main") or times.get("web", (0.0, 0.0))
     found = {}
     if scheduled:
         found["schedule"] = scheduled - created
@@ -166,6 +159,8 @@ def _stages(versions: list[Object]) -> dict[str, float]:
         found["init"] = init_end - init
     if init:
         found["prepare"] = init - scheduled + (main - init_end if main else 0.0)
+    elif main:
+        found["prepare"] = main - scheduled
     if main_end:
         found["main"] = main_end - main
         found["wait"] = max(0.0, times["wait"][1] - main_end)
@@ -177,10 +172,11 @@ scenarios = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.name)
 
 @scenarios
 def test_each_run_is_counted_once_with_its_cause(lived: Lived, scenario: Scenario) -> None:
-    phase = "Failed" if scenario.cause else "Succeeded"
     causes = {scenario.cause: 1.0} if scenario.cause else {}
     name = scenario.name
-    assert lived.by_label("argo_workflow_runs_total", name, "phase") == {phase: 1.0}, lived.log
+    assert lived.by_label("argo_workflow_runs_total", name, "phase") == {scenario.phase: 1.0}, (
+        lived.log
+    )
     assert lived.by_label("argo_workflow_failures_total", name, "cause") == causes, lived.log
     assert lived.by_label("argo_template_failures_total", name, "cause") == causes, lived.log
 
@@ -208,7 +204,7 @@ def test_stages_equal_a_recount_of_the_container_statuses(lived: Lived, scenario
         count = lived.value("argo_pod_stage_seconds_count", stage=stage, **labels)
         total = lived.value("argo_pod_stage_seconds_sum", stage=stage, **labels)
         assert count == len(values), f"{stage}: {recounted}\n{lived.log}"
-        assert total == pytest.approx(sum(values), abs=1.0), f"{stage}: {recounted}\n{lived.log}"
+        assert total == sum(values), f"{stage}: {recounted}\n{lived.log}"
 
 
 @scenarios
@@ -249,6 +245,28 @@ def test_pods_made_again_before_they_started_are_counted(lived: Lived, scenario:
     assert len(lived.runs[scenario.name].pods) == 1 + scenario.restarts
 
 
+def test_a_rollout_that_was_made_and_one_that_was_aborted_are_told_apart(lived: Lived) -> None:
+    results = {
+        dict(labels)["result"]: value
+        for (name, labels), value in lived.scrape.items()
+        if name == "argo_rollouts_total" and value
+    }
+    assert results == {"created": 1.0, "aborted": 1.0}, lived.log
+    for phase in ("Healthy", "Degraded"):
+        shown = lived.value("argo_rollout_phase", rollout=ROLLOUT, phase=phase)
+        assert shown == (phase == "Degraded")
+
+
+def test_pods_of_a_rollout_count_their_start_when_they_are_ready(lived: Lived) -> None:
+    recounted = [_stages(versions) for versions in lived.release]
+    assert len(recounted) == 2
+    for stage in ("schedule", "prepare"):
+        labels = {"pipeline": ROLLOUT, "template": "", "stage": stage}
+        total = sum(stages[stage] for stages in recounted)
+        assert lived.value("argo_pod_stage_seconds_count", **labels) == 2.0, lived.log
+        assert lived.value("argo_pod_stage_seconds_sum", **labels) == total
+
+
 def test_pods_by_phase_are_those_that_the_api_server_lists(lived: Lived) -> None:
     shown = {
         dict(labels)["phase"]: value
@@ -272,7 +290,7 @@ def test_nothing_was_skipped_and_every_kind_is_watched(lived: Lived) -> None:
     skipped = {k: v for k, v in lived.scrape.items() if k[0] == "argoscope_decode_errors_total"}
     assert not any(skipped.values()), skipped
     watches = {k: v for k, v in lived.scrape.items() if k[0] == "argoscope_watch_up"}
-    assert len(watches) >= len(CRDS)
+    assert len(watches) >= len(KINDS)
     assert all(watches.values()), watches
 
 

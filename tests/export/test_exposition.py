@@ -5,6 +5,7 @@ import gzip
 import shutil
 import subprocess
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -24,6 +25,7 @@ from support.scrape import (
     OPENMETRICS,
     RUNS,
     SMALLEST,
+    every_metric,
     key,
     parse,
     scrape,
@@ -186,14 +188,12 @@ def test_no_name_of_the_process_metrics_is_in_the_catalogue() -> None:
     Exposition(Registry(catalogue()))
 
 
-def test_promtool_accepts_the_scrape() -> None:
+@pytest.mark.parametrize("make", [filled, lambda: every_metric(3)], ids=["small", "catalogue"])
+def test_promtool_accepts_the_scrape(make: Callable[[], Registry]) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("needs promtool (Debian package prometheus)")
-    registry = filled()
-    registry.problem("Pod", "bad_time", "detail")
-    registry.publish()
-    body, _ = Exposition(registry).render("", "")
+    body, _ = Exposition(make()).render("", "")
     result = subprocess.run(
         [promtool, "check", "metrics"], input=body, capture_output=True, check=False
     )

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argoscope.export import otlp_encode
-from argoscope.export.otlp_encode import Encoder, varint
+from argoscope.export import otlp_encode, otlp_wire
+from argoscope.export.otlp_encode import Encoder
+from argoscope.export.otlp_wire import varint
 from argoscope.metrics.model import Instrument, Metric
 from argoscope.metrics.registry import Registry
 from support.otlp import ExportRequest, data, encode, metrics, points
@@ -277,13 +278,13 @@ async def test_encoding_gives_way_to_other_tasks(
 def test_the_pool_of_encoded_labels_is_bounded(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(otlp_encode, "_POOLED", 3)
+    monkeypatch.setattr(otlp_wire, "_POOLED", 3)
     for number in range(10):
         registry.observe(DURATION, (f"p{number}",), 1.0)
     registry.publish()
     encoder = Encoder({}, version="1")
     assert len(points(export(encoder, registry))) == 12  # two count series
-    assert all(len(pool) <= 3 for pool in encoder._pairs.values())
+    assert all(len(pool) <= 3 for pool in encoder._pools.values())
 
 
 _WILD = Metric(

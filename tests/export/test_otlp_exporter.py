@@ -265,6 +265,24 @@ async def test_metrics_of_the_process_are_exported_too() -> None:
     assert 0 < cpu.start_time_unix_nano < cpu.time_unix_nano
 
 
+async def test_process_metrics_start_a_request_of_their_own_when_the_last_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(otlp_encode, "MAX_POINTS", 1)
+    carrier = Scripted(UP)
+    exporter = OtlpExporter(
+        Registry(METRICS),
+        OtlpSettings(endpoint="http://c"),
+        resource={},
+        version="1",
+        process=process_registry(),
+        carrier=carrier,
+    )
+    assert await exporter.export()
+    assert len(carrier.sent) > 5
+    assert len(points(body for _, body in carrier.sent)) > 10
+
+
 async def test_every_reason_is_exposed_at_zero_from_the_start(
     make: Make, registry: Registry
 ) -> None:

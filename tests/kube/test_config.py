@@ -2,12 +2,14 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from argoscope.kube import config
 from argoscope.kube.client import Client
 from argoscope.kube.config import (
     RECHECK,
@@ -129,6 +131,22 @@ async def test_a_plugin_that_fails_is_named(tmp_path: Path) -> None:
     credentials = KubeConfig(str(kubeconfig(tmp_path, user)))
     with pytest.raises(ConfigError, match=r"exec plugin '/no/such/tool' gave no credentials"):
         await credentials.access()
+
+
+async def test_a_plugin_that_hangs_is_given_up_and_does_not_hold_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "PLUGIN_TIMEOUT", 0.2)
+    pipe = tmp_path / "never"
+    os.mkfifo(pipe)  # reading it waits until somebody writes
+    user = plugin(tmp_path)
+    user["exec"] |= {"command": "cat", "args": [str(pipe)]}
+    with pytest.raises(ConfigError, match="did not answer within"):
+        await KubeConfig(str(kubeconfig(tmp_path, user))).access()
+    [waiting] = [thread for thread in threading.enumerate() if thread.name == "credentials"]
+    assert waiting.daemon
+    pipe.write_text("")
+    waiting.join()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from argoscope.kube.config import Access, Static
 from argoscope.simulator.api_server import ApiServer
 from argoscope.simulator.cluster import Cluster, Object
 from argoscope.watch.delta import Decode, Origin, Watched
-from argoscope.watch.reflector import LabelAndField, Reflector, WatchSettings
+from argoscope.watch.reflector import Reflector, WatchSettings
+from argoscope.watch.selection import LabelAndField
 
 EPOCH = 1_790_000_000.0
 

@@ -276,9 +276,11 @@ def outcome(pod: Object) -> tuple[str, str]:
         return "Succeeded", ""
     if message := status.get("message"):
         return "Failed", str(message)
-    main = next(c for c in status["containerStatuses"] if c["name"] == "main")
-    ended: dict[str, Any] = main["state"]["terminated"]
-    return "Failed", f"main: {ended['reason']} (exit code {ended['exitCode']})"
+    for container in status.get("initContainerStatuses", []) + status["containerStatuses"]:
+        ended: dict[str, Any] = container["state"].get("terminated") or {"exitCode": 0}
+        if code := ended["exitCode"]:
+            return "Failed", f"{container['name']}: {ended['reason']} (exit code {code})"
+    raise AssertionError(f"no container failed: {status}")
 
 
 def container_times(versions: list[Object]) -> dict[str, tuple[float, float]]:

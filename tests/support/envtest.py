@@ -38,16 +38,21 @@ _START_SECONDS = 240  # on two busy cores
 class EnvTest:
     """The servers of one folder. ``start`` and ``kill`` may alternate: etcd's data stays."""
 
-    def __init__(self, folder: Path, start: Path, assets: str) -> None:
+    def __init__(
+        self, folder: Path, start: Path, assets: str, more: dict[str, str] | None = None
+    ) -> None:
+        """``more`` are further variables for ``start``, such as WITH_KCM."""
         self.state = folder / "state"
         self._start = start
         self._port, self._etcd_port = _free_ports(4), _free_ports(2)
-        self._env = os.environ | {
+        self.env = {
+            **os.environ,
             "KUBEBUILDER_ASSETS": assets,
             "STATE": str(self.state),
             "PORT": str(self._port),
             "ETCD_PORT": str(self._etcd_port),
             "WITH_EXT": "1",
+            **(more or {}),
         }
 
     @property
@@ -64,7 +69,7 @@ class EnvTest:
         with log.open("w") as output:
             done = subprocess.run(
                 [self._start],
-                env=self._env,
+                env=self.env,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 timeout=_START_SECONDS,
@@ -113,7 +118,7 @@ async def install_crds(client: Client, *plurals: str) -> None:
         if crd["spec"]["names"]["plural"] in plurals and "__full-" not in path.name:
             await apply(client, CRD_PATH, crd)
     for plural in plurals:
-        await eventually(lambda p=plural: client.get(f"/apis/argoproj.io/v1alpha1/{p}"))  # type: ignore[misc]
+        await eventually(lambda p=plural: client.get(f"/apis/argoproj.io/v1alpha1/{p}"))
 
 
 async def eventually(attempt: Any, seconds: float = 60.0) -> Any:
@@ -140,7 +145,7 @@ def running(folder: Path) -> Iterator[EnvTest]:
     missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)} to start the real API server")
-    server = EnvTest(folder, start, _assets(start.parent))
+    server = EnvTest(folder, start, assets(start.parent))
     try:
         server.start()
         yield server
@@ -148,7 +153,7 @@ def running(folder: Path) -> Iterator[EnvTest]:
         server.kill()
 
 
-def _assets(envtest: Path) -> str:
+def assets(envtest: Path) -> str:
     """The folder with the unpacked binaries; KUBEBUILDER_ASSETS names one that is there already."""
     if folder := os.environ.get("KUBEBUILDER_ASSETS"):
         return folder

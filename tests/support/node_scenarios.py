@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 
-from support.argo_part import Run, waiting
+from support.argo_part import Run, container_times, waiting
 from support.node import MERGE, Object
 
 _DWELL_SECONDS = 4.0  # of real time: an episode has to last a while to be told from none
@@ -45,6 +45,20 @@ async def _runs_into_its_deadline_without_image(run: Run) -> None:
     await _until_waiting(run, uid, "ImagePullBackOff")
     await run.delete_pod()
     await run.end("Failed", "Step exceeded its deadline", "child failed")
+
+
+async def _is_deleted_while_it_runs(run: Run) -> None:
+    await run.submit()
+    uid = await run.make_pod()
+    seen = run.observer
+
+    def runs() -> bool:
+        return container_times(seen.pods[uid]).get("main", (0.0, 0.0))[0] > 0
+
+    await seen.until(runs, _SEEN, f"{run.pod} runs")
+    await asyncio.sleep(_DWELL_SECONDS)
+    await run.delete_pod()
+    await run.end("Error", "pod deleted", "child errored")
 
 
 async def _gets_its_volume_late(run: Run) -> None:
@@ -90,16 +104,21 @@ _SHARED = [{"name": "argo", "mountPath": "/var/run/argo"}]
 
 
 def _pod(
-    main: str, *, main_more: Object | None = None, volumes: Object | None = None, **more: object
+    main: str,
+    *,
+    init: str = "sleep 2",
+    main_more: Object | None = None,
+    volumes: Object | None = None,
+    **more: object,
 ) -> Object:
-    """A pod with init (2 s), main, and wait (2 s longer than main), as Argo lays them out."""
+    """A pod with init, main, and wait (2 s longer than main), as Argo lays them out."""
     extra_volumes = [volumes] if volumes else []
     mounts = [*_SHARED, *({"name": v["name"], "mountPath": "/data"} for v in extra_volumes)]
     wait = f"while [ ! -f {_EXIT} ]; do sleep 0.1; done; sleep 2"
     return {
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": 2,
-        "initContainers": [_container("init", "sleep 2", _SHARED)],
+        "initContainers": [_container("init", init, _SHARED)],
         "containers": [
             {**_container("main", main, mounts), **(main_more or {})},
             _container("wait", wait, _SHARED),
@@ -129,8 +148,9 @@ class Scenario:
     name: str
     pod: Object
     play: Callable[[Run], Coroutine[None, None, None]] = _runs_to_its_end
+    phase: str = "Succeeded"
     cause: str = ""
-    """Why it fails; empty if it succeeds."""
+    """Why it does not succeed."""
     reason: str = ""
     """What its pod waits for in one pending episode; empty for no episode."""
     restarts: int = 0
@@ -147,10 +167,11 @@ _NO_REGISTRY = "127.0.0.1:9/team/app:v1"
 
 SCENARIOS = (
     Scenario(name="succeeds", pod=_pod(_main(3)), main=(3, 6)),
-    Scenario(name="exits", pod=_pod(_main(2, 3)), cause="exit_code", main=(2, 5)),
+    Scenario(name="exits", pod=_pod(_main(2, 3)), phase="Failed", cause="exit_code", main=(2, 5)),
     Scenario(
         name="exhausts",
         pod=_pod(_EXHAUST, main_more=_resources(memory="20Mi")),
+        phase="Failed",
         cause="oom",
         main=(1, 6),
     ),
@@ -158,6 +179,7 @@ SCENARIOS = (
         name="too-large",
         pod=_pod(_main(1), main_more=_resources(cpu="1000")),
         play=_is_stopped_unscheduled,
+        phase="Failed",
         cause="stopped",
         reason="Unschedulable: insufficient cpu",
     ),
@@ -165,6 +187,7 @@ SCENARIOS = (
         name="no-image",
         pod=_pod(_main(1), main_more={"image": _NO_REGISTRY}),
         play=_runs_into_its_deadline_without_image,
+        phase="Failed",
         cause="image",
         reason="ErrImagePull: registry unreachable",
     ),
@@ -200,10 +223,26 @@ SCENARIOS = (
         restarts=1,
         main=(1, 4),
     ),
-    Scenario(name="too-long", pod=_pod(_HOLD, activeDeadlineSeconds=8), cause="deadline"),
+    Scenario(
+        name="no-input",
+        pod=_pod(_main(1), init="sleep 2; exit 1"),
+        phase="Failed",
+        cause="input",
+    ),
+    Scenario(
+        name="deleted",
+        pod=_pod(_HOLD),
+        play=_is_deleted_while_it_runs,
+        phase="Error",
+        cause="error",
+    ),
+    Scenario(
+        name="too-long", pod=_pod(_HOLD, activeDeadlineSeconds=8), phase="Failed", cause="deadline"
+    ),
     Scenario(
         name="fills-disk",
         pod=_pod(_FILL, volumes={"name": "small", "emptyDir": {"sizeLimit": "10Mi"}}),
+        phase="Failed",
         cause="evicted",
     ),
 )

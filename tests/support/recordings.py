@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import zstandard
 
+RECORDINGS = ("argo-4.1", "argo-4.1-loaded", "argo-3.6")
 ROOT = Path(__file__).resolve().parents[2]
 
 

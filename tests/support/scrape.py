@@ -1,5 +1,7 @@
 """A small catalogue for tests of the registry and the exporters, and scrapes read back."""
 
+import random
+import time
 from collections.abc import Iterable
 
 from prometheus_client import Metric as ParsedFamily
@@ -8,8 +10,10 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from argoscope.catalogue import catalogue
 from argoscope.export.prometheus import Exposition
 from argoscope.metrics.model import Combine, Instrument, Label, Metric
+from argoscope.metrics.registry import Registry
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 Key = tuple[str, frozenset[tuple[str, str]]]
@@ -93,3 +97,25 @@ def scrape(exposition: Exposition, accept: str = "") -> dict[Key, float]:
 
 def key(name: str, **labels: str) -> Key:
     return name, frozenset(labels.items())
+
+
+def every_metric(seed: int) -> Registry:
+    """Every metric of the catalogue with a few series of seeded values."""
+    chance = random.Random(seed)
+    now = time.time()
+    registry = Registry([*catalogue(), *METRICS], now=lambda: now)
+    for metric in registry.metrics.values():
+        for number in range(3):
+            labels = tuple(f'{label.name} "{number}"' for label in metric.labels)
+            value = chance.choice([0.0, 1.0, chance.random(), chance.randrange(2**40)])
+            if metric.instrument is Instrument.COUNTER:
+                registry.count(metric, labels, value, exemplar=f"run-{number}")
+            elif metric.instrument is Instrument.HISTOGRAM:
+                for _ in range(chance.randrange(20)):
+                    sample = chance.choice(metric.buckets) * chance.random() * 2
+                    registry.observe(metric, labels, sample, exemplar=f"run-{number}")
+            else:
+                value = now - 3600.0 if metric.age else value
+                registry.own(f"{metric.name}/{number}", [(metric, labels, value)])
+    registry.publish()
+    return registry

@@ -16,6 +16,7 @@ from argoscope.resources.workflow import metrics as m
 from argoscope.resources.workflow.derive import WorkflowDeriver
 from argoscope.resources.workflow.objects import decode
 from argoscope.resources.world import World
+from support.workflow_objects import BASE
 
 Total = tuple[int, float]
 """(how many, seconds in all)"""
@@ -89,7 +90,7 @@ class Feed:
     """One derivation of Workflows over a registry, fed with objects as Python dicts."""
 
     def __init__(self, options: Options | None = None) -> None:
-        self.now = 1_795_000_000.0
+        self.now = BASE + 600.0
         self.problems: list[tuple[str, str, str]] = []
         self.registry = Registry(
             m.METRICS, now=lambda: self.now, on_problem=lambda *p: self.problems.append(p)

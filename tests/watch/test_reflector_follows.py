@@ -6,7 +6,8 @@ import pytest
 
 from argoscope.simulator.api_server import ApiServer
 from argoscope.watch.delta import Origin
-from argoscope.watch.reflector import LabelAndField, reflectors
+from argoscope.watch.reflector import reflectors
+from argoscope.watch.selection import LabelAndField
 from argoscope.watch.status import State
 from support.api_server import (
     EPOCH,

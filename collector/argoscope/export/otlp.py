@@ -14,9 +14,10 @@ from typing import Protocol
 import structlog
 from prometheus_client import CollectorRegistry
 
-from argoscope.export.otlp_encode import Encoder, Heading, Request, State
+from argoscope.export.otlp_encode import Encoder, Request, State
 from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.otlp_transport import Outcome, Transport, transport
+from argoscope.export.otlp_wire import Heading
 from argoscope.export.process import process_points
 from argoscope.metrics.internal import (
     EXPORT_DURATION,

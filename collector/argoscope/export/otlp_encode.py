@@ -13,29 +13,40 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from operator import sub
-from struct import pack
-from typing import Any, NamedTuple
+from struct import Struct, pack
+from typing import Any
 
+from argoscope.export.otlp_wire import (
+    POINT,
+    START,
+    TIME,
+    ExemplarPool,
+    Heading,
+    Pool,
+    heading,
+    key_value,
+    message,
+    nanoseconds,
+    number_point,
+    tag,
+    text,
+    varint,
+)
 from argoscope.metrics.model import Instrument, Labels, Metric
 from argoscope.metrics.registry import Registry
-from argoscope.metrics.series import AnyFamily, Buckets, Counter, Gauge, Histogram, Series
-from argoscope.metrics.text import EXEMPLAR_LABEL, Exemplar
+from argoscope.metrics.series import Buckets, Counter, Gauge, Histogram, Series
 
 MAX_POINTS = 10_000
 MAX_BYTES = 2_000_000
 """Of one request. gRPC receivers refuse 4 MiB by default."""
 
-_DELTA, _CUMULATIVE = 1, 2
-_POOLED = 50_000
+
 _BLOCK = 500
 _SLICE = 0.005  # seconds that encoding may keep the event loop at a time
+
 State = float | Buckets
-
-
 _States = dict[Series, State]
 _Encode = Callable[[list[Any], _States], list[bytes]]
-_POINT = b"\x0a"  # field 1 of Gauge, Sum and Histogram: a data point
-_START, _TIME, _DOUBLE = 0x11, 0x19, 0x21  # tags of a NumberDataPoint, the first two also of others
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,62 +60,63 @@ class Request:
     time_ns: int
 
 
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+class _Shape:
+    """What the points of one metric share."""
+
+    def __init__(
+        self,
+        metric: Metric,
+        pools: dict[tuple[int, str], Pool],
+        exemplars: ExemplarPool,
+        *,
+        delta: bool,
+    ) -> None:
+        histogram = metric.instrument is Instrument.HISTOGRAM
+        field = 9 if histogram else 7
+        self.heading = heading(
+            metric.name, metric.help, metric.unit, metric.instrument, delta=delta
+        )
+        self._pools = tuple(
+            pools.setdefault((field, label.name), Pool(field, label.name))
+            for label in metric.labels
+        )
+        self._exemplars = exemplars
+        bounds = len(metric.buckets)
+        self._counts = Struct(f"<{bounds + 1}Q")
+        self._bounds = message(7, pack(f"<{bounds}d", *metric.buckets))
+
+    def _attributes(self, labels: Labels) -> bytes:
+        return b"".join([pool[value] for pool, value in zip(self._pools, labels, strict=True)])
+
+    def number(self, series: Series, value: float, start: int = 0) -> bytes:
+        """A NumberDataPoint without exemplar; of one that was made before only the value is new."""
+        if series.wire:
+            return series.wire[:-9] + pack("<dB", value, TIME)
+        return number_point(self._attributes(series.labels), value, start)
+
+    def exemplified(self, counter: Counter, value: float, start: int) -> bytes:
+        """A NumberDataPoint with the exemplar, if that is younger than ``start``."""
+        head = self._attributes(counter.labels)
+        if counter.shown is not None and nanoseconds(counter.shown[2]) >= start:
+            head += self._exemplars.field(5, counter.shown)
+        return number_point(head, value, start)
+
+    def distribution(self, labels: Labels, start: int, state: Buckets) -> bytes:
+        """A HistogramDataPoint."""
+        counts, total, exemplars = state
+        body = b"".join(
+            [
+                self._attributes(labels),
+                pack("<BQBQBd", START, start, 0x21, sum(counts), 0x29, total),
+                message(6, self._counts.pack(*counts)),
+                self._bounds,
+                *[self._exemplars.field(8, exemplar) for exemplar in exemplars.values()],
+            ]
+        )
+        return POINT + varint(len(body) + 9) + body + _TIME_TAG
 
 
-def _tag(field: int, length: int) -> bytes:
-    return varint(field << 3 | 2) + varint(length)
-
-
-def message(field: int, body: bytes) -> bytes:
-    """A length-delimited field: message, string or packed numbers."""
-    return _tag(field, len(body)) + body
-
-
-def text(field: int, value: str) -> bytes:
-    return message(field, value.encode("utf-8", "replace")) if value else b""
-
-
-def key_value(field: int, name: str, value: str) -> bytes:
-    """A KeyValue with a string value; the value is written also when it is empty."""
-    string = message(1, value.encode("utf-8", "replace"))
-    return message(field, text(1, name) + message(2, string))
-
-
-class Heading(NamedTuple):
-    """What of a Metric message stands before and after its points."""
-
-    prefix: bytes
-    field: int
-    tail: bytes
-
-
-def heading(name: str, help_text: str, unit: str, instrument: str, *, delta: bool) -> Heading:
-    prefix = text(1, name) + text(2, help_text) + text(3, unit)
-    temporality = bytes((0x10, _DELTA if delta else _CUMULATIVE))
-    if instrument == Instrument.COUNTER:
-        return Heading(prefix, 7, temporality + b"\x18\x01")
-    if instrument == Instrument.HISTOGRAM:
-        return Heading(prefix, 9, temporality)
-    return Heading(prefix, 5, b"")
-
-
-def number_point(attributes: bytes, value: float, start: int = 0) -> bytes:
-    """A NumberDataPoint up to its time; ``start`` in nanoseconds, 0 for a gauge."""
-    if start:
-        attributes += pack("<BQ", _START, start)
-    end = pack("<BdB", _DOUBLE, value, _TIME)
-    return _POINT + varint(len(attributes) + 18) + attributes + end
-
-
-def nanoseconds(seconds: float) -> int:
-    return int(seconds * 1e9)
+_TIME_TAG = bytes((TIME,))
 
 
 class Encoder:
@@ -116,8 +128,9 @@ class Encoder:
         self._scope = message(1, text(1, "argoscope") + text(2, version))
         self._delta = delta
         self._accepted: dict[Series, tuple[State, int]] = {}
-        self._headings = _Headings(delta=delta)
-        self._pairs: dict[tuple[int, str], dict[str, bytes]] = {}
+        self._pools: dict[tuple[int, str], Pool] = {}
+        self._exemplars = ExemplarPool()
+        self._shapes: dict[Metric, _Shape] = {}
 
     async def requests(
         self, registry: Registry, extra: Iterable[tuple[Heading, list[bytes]]] = ()
@@ -132,12 +145,13 @@ class Encoder:
         pause = time.perf_counter() + _SLICE
         batch = _Batch(self._resource, self._scope, nanoseconds(now))
         for family in registry.families:
-            encode = self._encoder(family, now)
+            shape = self._shape(family.metric)
+            encode = self._encoder(family.metric, shape, now)
             series = [known for known in family.series.values() if known.start <= now]
             for at in range(0, len(series), _BLOCK):
                 states: _States = {}
                 points = encode(series[at : at + _BLOCK], states)
-                if full := batch.add(self._headings[family.metric], points, states):
+                if full := batch.add(shape.heading, points, states):
                     yield full
                 if time.perf_counter() > pause:
                     await asyncio.sleep(0)
@@ -157,66 +171,19 @@ class Encoder:
         """Go on, with delta temporality, from what the receiver had accepted at that time."""
         self._accepted[series] = (state, time_ns)
 
-    def _encoder(self, family: AnyFamily, now: float) -> _Encode:
-        metric = family.metric
+    def _shape(self, metric: Metric) -> _Shape:
+        if metric not in self._shapes:
+            self._shapes[metric] = _Shape(metric, self._pools, self._exemplars, delta=self._delta)
+        return self._shapes[metric]
+
+    def _encoder(self, metric: Metric, shape: _Shape, now: float) -> _Encode:
         if metric.instrument is Instrument.GAUGE:
-            return partial(self._ages if metric.age else self._gauges, metric, now)
+            return partial(_ages, shape, now) if metric.age else partial(_gauges, shape)
         if metric.instrument is Instrument.COUNTER:
-            return partial(self._counter_deltas if self._delta else self._counters, metric)
-        return partial(self._histogram_deltas if self._delta else self._histograms, metric)
+            return partial(self._counter_deltas if self._delta else _counters, shape)
+        return partial(self._histogram_deltas if self._delta else _histograms, shape)
 
-    def _gauges(
-        self, metric: Metric, now: float, block: list[Gauge], states: _States
-    ) -> list[bytes]:
-        points = []
-        for gauge in block:
-            value = gauge.published
-            if value is None:
-                continue
-            if gauge.sent is not value:
-                gauge.wire = self._number(metric, gauge, value)
-                gauge.sent = value
-            points.append(gauge.wire)
-        return points
-
-    def _ages(self, metric: Metric, now: float, block: list[Gauge], states: _States) -> list[bytes]:
-        points = []
-        for gauge in block:
-            if gauge.published is not None:
-                gauge.wire = self._number(metric, gauge, max(0.0, now - gauge.published))
-                points.append(gauge.wire)
-        return points
-
-    def _counters(self, metric: Metric, block: list[Counter], states: _States) -> list[bytes]:
-        points = []
-        for counter in block:
-            value = counter.published
-            if value is None:
-                continue
-            if counter.sent is not value:
-                if counter.shown is None:
-                    counter.wire = self._number(metric, counter, value, nanoseconds(counter.start))
-                else:
-                    start = nanoseconds(counter.start)
-                    counter.wire = self._exemplified(metric, counter, value, start)
-                counter.sent = value
-            points.append(counter.wire)
-        return points
-
-    def _histograms(self, metric: Metric, block: list[Histogram], states: _States) -> list[bytes]:
-        points = []
-        for histogram in block:
-            state = histogram.published
-            if state is None:
-                continue
-            if histogram.sent is not state:
-                start = nanoseconds(histogram.start)
-                histogram.wire = self._distribution(metric, histogram.labels, start, state)
-                histogram.sent = state
-            points.append(histogram.wire)
-        return points
-
-    def _counter_deltas(self, metric: Metric, block: list[Counter], states: _States) -> list[bytes]:
+    def _counter_deltas(self, shape: _Shape, block: list[Counter], states: _States) -> list[bytes]:
         points = []
         for counter in block:
             value = counter.published
@@ -225,11 +192,11 @@ class Encoder:
                 continue
             states[counter] = value
             change = value - known if isinstance(known, float) else value
-            points.append(self._exemplified(metric, counter, change, start))
+            points.append(shape.exemplified(counter, change, start))
         return points
 
     def _histogram_deltas(
-        self, metric: Metric, block: list[Histogram], states: _States
+        self, shape: _Shape, block: list[Histogram], states: _States
     ) -> list[bytes]:
         points = []
         for histogram in block:
@@ -239,50 +206,59 @@ class Encoder:
                 continue
             states[histogram] = state
             change = _change(state, known, start) if isinstance(known, tuple) else state
-            points.append(self._distribution(metric, histogram.labels, start, change))
+            points.append(shape.distribution(histogram.labels, start, change))
         return points
 
-    def _number(self, metric: Metric, series: Series, value: float, start: int = 0) -> bytes:
-        """A NumberDataPoint without exemplar; of one that was made before only the value is new."""
-        if series.wire:
-            return series.wire[:-9] + pack("<dB", value, _TIME)
-        return number_point(self._attributes(7, metric, series.labels), value, start)
 
-    def _exemplified(self, metric: Metric, counter: Counter, value: float, start: int) -> bytes:
-        """A NumberDataPoint with the exemplar, if that is younger than ``start``."""
-        head = self._attributes(7, metric, counter.labels)
-        if counter.shown is not None and nanoseconds(counter.shown[2]) >= start:
-            head += message(5, _exemplar(counter.shown))
-        return number_point(head, value, start)
+def _gauges(shape: _Shape, block: list[Gauge], _: _States) -> list[bytes]:
+    points = []
+    for gauge in block:
+        value = gauge.published
+        if value is None:
+            continue
+        if gauge.sent is not value:
+            gauge.wire = shape.number(gauge, value)
+            gauge.sent = value
+        points.append(gauge.wire)
+    return points
 
-    def _distribution(self, metric: Metric, labels: Labels, start: int, state: Buckets) -> bytes:
-        """A HistogramDataPoint."""
-        counts, total, exemplars = state
-        head = (
-            self._attributes(9, metric, labels)
-            + pack("<BQBQBd", _START, start, 0x21, sum(counts), 0x29, total)
-            + message(6, pack(f"<{len(counts)}Q", *counts))
-            + message(7, pack(f"<{len(metric.buckets)}d", *metric.buckets))
-            + b"".join(message(8, _exemplar(exemplar)) for exemplar in exemplars.values())
-        )
-        return _POINT + varint(len(head) + 9) + head + bytes((_TIME,))
 
-    def _attributes(self, field: int, metric: Metric, labels: Labels) -> bytes:
-        return b"".join(
-            [
-                self._pair(field, label.name, value)
-                for label, value in zip(metric.labels, labels, strict=True)
-            ]
-        )
+def _ages(shape: _Shape, now: float, block: list[Gauge], _: _States) -> list[bytes]:
+    points = []
+    for gauge in block:
+        if gauge.published is not None:
+            gauge.wire = shape.number(gauge, max(0.0, now - gauge.published))
+            points.append(gauge.wire)
+    return points
 
-    def _pair(self, field: int, name: str, value: str) -> bytes:
-        pool = self._pairs.setdefault((field, name), {})
-        known = pool.get(value)
-        if known is None:
-            if len(pool) >= _POOLED:
-                pool.clear()
-            known = pool[value] = key_value(field, name, value)
-        return known
+
+def _counters(shape: _Shape, block: list[Counter], _: _States) -> list[bytes]:
+    points = []
+    for counter in block:
+        value = counter.published
+        if value is None:
+            continue
+        if counter.sent is not value:
+            start = nanoseconds(counter.start)
+            encode = shape.number if counter.shown is None else shape.exemplified
+            counter.wire = encode(counter, value, start)
+            counter.sent = value
+        points.append(counter.wire)
+    return points
+
+
+def _histograms(shape: _Shape, block: list[Histogram], _: _States) -> list[bytes]:
+    points = []
+    for histogram in block:
+        state = histogram.published
+        if state is None:
+            continue
+        if histogram.sent is not state:
+            start = nanoseconds(histogram.start)
+            histogram.wire = shape.distribution(histogram.labels, start, state)
+            histogram.sent = state
+        points.append(histogram.wire)
+    return points
 
 
 def _change(state: Buckets, known: Buckets, start: int) -> Buckets:
@@ -290,23 +266,6 @@ def _change(state: Buckets, known: Buckets, start: int) -> Buckets:
     counts = tuple(map(sub, state[0], known[0]))
     young = {at: exemplar for at, exemplar in state[2].items() if nanoseconds(exemplar[2]) >= start}
     return counts, state[1] - known[1], young
-
-
-def _exemplar(exemplar: Exemplar) -> bytes:
-    name, value, at = exemplar
-    attributes = key_value(7, EXEMPLAR_LABEL, name)
-    return attributes + pack("<BQBd", 0x11, nanoseconds(at), 0x19, value)
-
-
-class _Headings(dict[Metric, Heading]):
-    def __init__(self, *, delta: bool) -> None:
-        self._delta = delta
-
-    def __missing__(self, metric: Metric) -> Heading:
-        made = self[metric] = heading(
-            metric.name, metric.help, metric.unit, metric.instrument, delta=self._delta
-        )
-        return made
 
 
 class _Batch:
@@ -347,8 +306,8 @@ class _Batch:
             return None
         self._close()
         metrics = sum(map(len, self._parts))
-        scope = _tag(2, len(self._scope) + metrics) + self._scope
-        outer = _tag(1, len(self._resource) + len(scope) + metrics) + self._resource
+        scope = tag(2, len(self._scope) + metrics) + self._scope
+        outer = tag(1, len(self._resource) + len(scope) + metrics) + self._resource
         body = b"".join([outer, scope, *self._parts])
         request = Request(body, self._points, self._states, self._time_ns)
         self._clear()
@@ -360,6 +319,6 @@ class _Batch:
             return
         prefix, field, tail = self._heading
         points = self._time.join(self._open) + self._time
-        inner = prefix + _tag(field, len(points) + len(tail))
-        self._parts += (_tag(2, len(inner) + len(points) + len(tail)), inner, points, tail)
+        inner = prefix + tag(field, len(points) + len(tail))
+        self._parts += (tag(2, len(inner) + len(points) + len(tail)), inner, points, tail)
         self._open = []

@@ -183,19 +183,24 @@ class GrpcTransport:
         )
         self._channel: grpc.aio.Channel | None = None
 
+    @property
+    def target(self) -> str:
+        """Host and port of the endpoint, with the port of its scheme if it names none."""
+        parts = urlsplit(self._settings.endpoint)
+        host = parts.netloc.rpartition("@")[2]
+        if parts.port is not None:
+            return host
+        return f"{host}:{443 if self._settings.secure else 80}"
+
     def _open(self) -> "grpc.aio.Channel":
         import grpc  # 9 MB that only those pay who use it
 
-        parts = urlsplit(self._settings.endpoint)
-        target = f"{parts.netloc.rpartition('@')[2]}"
-        if parts.port is None:
-            target += ":443" if self._settings.secure else ":80"
         gzip = self._settings.compression is Compression.GZIP
         compression = grpc.Compression.Gzip if gzip else grpc.Compression.NoCompression
         if self._settings.secure:
             credentials = grpc.ssl_channel_credentials(*self._pems)
-            return grpc.aio.secure_channel(target, credentials, compression=compression)
-        return grpc.aio.insecure_channel(target, compression=compression)
+            return grpc.aio.secure_channel(self.target, credentials, compression=compression)
+        return grpc.aio.insecure_channel(self.target, compression=compression)
 
     async def send(self, body: bytes) -> Outcome:
         import grpc.aio

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from argoscope.export.otlp_encode import Heading, heading, key_value, nanoseconds, number_point
+from argoscope.export.otlp_wire import Heading, heading, key_value, nanoseconds, number_point
 
 _STARTED = nanoseconds(time.time())  # of this import: what counted from process start began before
 

@@ -1,6 +1,8 @@
 """Files to watch events: objects, Lists, JSON or YAML of kubectl, JSON lines, recordings."""
 
 import io
+import json
+import re
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
@@ -49,7 +51,7 @@ class _Kind(msgspec.Struct, gc=False):
 
 _decode = msgspec.json.Decoder(_Document).decode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
-_decode_any = msgspec.json.Decoder().decode
+_skim = msgspec.json.Decoder(msgspec.Raw).decode  # checks the syntax and makes nothing
 
 
 def read(path: str, complain: Complain) -> Iterator[Item]:
@@ -116,13 +118,34 @@ def _parse_json(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
         for number, line in enumerate(io.BytesIO(data), 1):
             if line.strip():
                 yield from _items(line, f"{source}:{number}", complain)
-    else:
+    elif _is_json(data):
         yield from _items(data, source, complain)
+    else:
+        yield from _documents(data.decode(errors="replace"), source, complain)
 
 
-def _is_json(line: bytes) -> bool:
+def _documents(text: str, source: str, complain: Complain) -> Iterator[Item]:
+    """JSON documents one behind the other, as ``kubectl get -w -o json`` prints them; after one
+    that is broken the next is looked for at the start of a line."""
+    place = 0
+    while found := _DOCUMENT.search(text, place):
+        line = text.count("\n", 0, found.start(1)) + 1
+        try:
+            _, place = _json.raw_decode(text, found.start(1))
+        except ValueError as error:
+            complain(f"{source}:{line}", "", f"not JSON: {error}")
+            place = found.end()
+        else:
+            yield from _items(text[found.start(1) : place].encode(), f"{source}:{line}", complain)
+
+
+_json = json.JSONDecoder()
+_DOCUMENT = re.compile(r"(?:\A|^|(?<=[}\]]))\s*([{\[])", re.MULTILINE)
+
+
+def _is_json(data: bytes) -> bool:
     try:
-        _decode_any(line)
+        _skim(data)
     except msgspec.DecodeError:
         return False
     return True
@@ -134,13 +157,14 @@ def _parse_yaml(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
         for document in yaml.load_all(data, Loader=loader):
             if document is not None:
                 yield from _items(msgspec.json.encode(document, enc_hook=str), source, complain)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        # Beside its own errors: a date that does not exist, a key that is no text, a loop.
         complain(source, "", f"neither JSON nor YAML: {' '.join(str(error).split())[:200]}")
 
 
 def _items(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
     if data.lstrip()[:1] == b"[":
-        yield from _each(msgspec.json.decode(data, type=list[msgspec.Raw]), "", source)
+        yield from _each(msgspec.json.decode(data, type=list[msgspec.Raw]), "", source, complain)
         return
     try:
         document = _decode(data)
@@ -148,12 +172,14 @@ def _items(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
         yield from _salvage(data, source, complain, error)
         return
     if document.event is not None:
-        yield from _event(document.event, source, document.t)
+        yield from _event(document.event, source, document.t, complain)
     elif document.type and bytes(document.object):
-        yield from _event(_Event(type=document.type, object=document.object), source, 0.0)
+        event = _Event(type=document.type, object=document.object)
+        yield from _event(event, source, 0.0, complain)
     elif document.kind.endswith("List") or (not document.kind and document.items is not None):
         # An empty list of client-go has null for its items.
-        yield from _each(document.items or [], document.kind.removesuffix("List"), source)
+        kind = document.kind.removesuffix("List")
+        yield from _each(document.items or [], kind, source, complain)
     else:
         yield Item("ADDED", document.kind or guess_kind(data), data, source)
 
@@ -170,27 +196,38 @@ def _salvage(
     yield Item("ADDED", kind or guess_kind(data), data, source)
 
 
-def _event(event: _Event, source: str, at: float) -> Iterator[Item]:
+def _event(event: _Event, source: str, at: float, complain: Complain) -> Iterator[Item]:
     raw = bytes(event.object)
     if event.type in ("ADDED", "MODIFIED", "DELETED"):
-        yield Item(event.type, _decode_kind(raw).kind or guess_kind(raw), raw, source, at)
+        kind = _kind_of(raw)
+        if kind is None:
+            complain(source, "", "a watch event without an object")
+        else:
+            yield Item(event.type, kind or guess_kind(raw), raw, source, at)
 
 
-def _each(items: list[msgspec.Raw], kind: str, source: str) -> Iterator[Item]:
+def _each(items: list[msgspec.Raw], kind: str, source: str, complain: Complain) -> Iterator[Item]:
     for index, raw in enumerate(items):
-        data = bytes(raw)
-        try:
-            own = _decode_kind(data).kind
-        except msgspec.DecodeError:
-            own = ""
-        if own.endswith("List") and own != "List":  # a List of Lists, as some tools write
-            yield from _items(data, f"{source}[{index}]", lambda *_: None)
-            continue
-        yield Item("ADDED", own or kind or guess_kind(data), data, f"{source}[{index}]")
+        data, place = bytes(raw), f"{source}[{index}]"
+        own = _kind_of(data)
+        if own is None:
+            complain(place, kind, "not an object")
+        elif own.endswith("List") and own != "List":  # a List of Lists, as some tools write
+            yield from _items(data, place, complain)
+        else:
+            yield Item("ADDED", own or kind or guess_kind(data), data, place)
+
+
+def _kind_of(data: bytes) -> str | None:
+    """``kind`` of an object, empty if it says none; None for what is no object."""
+    try:
+        return _decode_kind(data).kind
+    except msgspec.DecodeError:
+        return "" if data.lstrip()[:1] == b"{" else None
 
 
 class _Shape(msgspec.Struct, gc=False, rename="camel"):
-    involved_object: msgspec.Raw | None = None
+    involved_object: dict[str, msgspec.Raw] | None = None
     spec: dict[str, msgspec.Raw] | None = None
     status: dict[str, msgspec.Raw] | None = None
 

@@ -1,9 +1,11 @@
 """Credentials: in-cluster or from a kubeconfig, and kept fresh while the daemon runs."""
 
 import asyncio
+import concurrent.futures
 import importlib
 import os
 import ssl
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -11,11 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import yaml
 
 from argoscope.kube.errors import ConfigError
+
+T = TypeVar("T")
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -151,7 +155,7 @@ class KubeConfig(_Renewing):
         try:
             # A plugin is a process that is waited for, and it may ask a person.
             async with asyncio.timeout(PLUGIN_TIMEOUT):
-                return await asyncio.to_thread(self._read)
+                return await _in_thread(self._read)
         except TimeoutError as error:
             raise ConfigError(
                 f"kubeconfig {self._paths}: the credential plugin did not answer within"
@@ -205,6 +209,22 @@ class KubeConfig(_Renewing):
         if expiry is not None:
             return max(expiry.timestamp() - EXPIRY_MARGIN, self._clock() + 1.0)
         return float("inf") if plugin else self._clock() + RECHECK
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Runs it in a daemon thread: asyncio's own would keep the process from ending as long as a
+    plugin hangs."""
+    done: concurrent.futures.Future[T] = concurrent.futures.Future()
+    done.set_running_or_notify_cancel()  # who gives up waiting can't cancel what runs
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - handed on to who waits for it
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="credentials", daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 def _plugin(config: Any, context: Any) -> str:

@@ -18,6 +18,9 @@ MAX_LINE = 64 << 20
 OVERSIZED = "OVERSIZED"
 """Type of the event that stands for a line longer than the bound; it has no readable object."""
 
+_READ = 1 << 20
+"""Bytes at once: two milliseconds of work, after which others on the event loop have their turn."""
+
 _PREFIX = b'{"type":"'
 _OBJECT = b'","object":'
 _HEAD = 40
@@ -110,7 +113,11 @@ class WatchStream:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        # Not release(): the rest of a stream that is given up must not be read.
+        # Not release(): the rest of a stream that is given up must not be read. And without TLS's
+        # goodbye, for which a server that hangs could keep the connection open.
+        connection = self._response.connection
+        if connection is not None and connection.transport is not None:
+            connection.transport.abort()
         self._response.close()
 
     async def read(self, idle: float) -> list[WatchEvent] | None:
@@ -122,7 +129,7 @@ class WatchStream:
         """
         while True:
             async with asyncio.timeout(idle):
-                chunk = await self._response.content.readany()
+                chunk = await self._response.content.read(_READ)
             if not chunk:
                 return None
             if events := self._events(chunk):

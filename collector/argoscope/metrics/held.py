@@ -32,10 +32,8 @@ class Held:
                 yield family.metric, histogram, state
 
     def publish(self) -> None:
-        """Render the lines and show the values."""
+        """From the next publication of the registry on, these values may be shown."""
         for counters, counted in self._counters:
-            for counter, value in counted:
-                counter.publish(counters.lines, value)
+            counters.committed.update(counted)
         for histograms, observed in self._histograms:
-            for histogram, state in observed:
-                histogram.publish(histograms.lines, state)
+            histograms.committed.update(observed)

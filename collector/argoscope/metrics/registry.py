@@ -9,13 +9,15 @@ text.
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
 from argoscope.metrics.held import Held
 from argoscope.metrics.internal import DECODE_ERRORS, INTERNAL, SERIES, SERIES_FOLDED
 from argoscope.metrics.model import Instrument, Labels, Metric
-from argoscope.metrics.series import AnyFamily, Counter, Family, Gauge, Histogram, S, Shard
+from argoscope.metrics.newborn import Newborns
+from argoscope.metrics.series import AnyFamily, C, Counter, Family, Gauge, Histogram, S, Shard
 from argoscope.metrics.text import Exemplar
 
 Contribution = tuple[Metric, Labels, float]
@@ -63,6 +65,8 @@ class Registry:
         self.problems: dict[tuple[str, str], int] = {}
         self.families: list[AnyFamily] = []
         """In catalogue order; their published state is what exporters read."""
+        self.newborns = Newborns(now)
+        """Told by the server who has seen what."""
         self._on_problem = on_problem
         self._counters: dict[Metric, Family[Counter]] = {}
         self._gauges: dict[Metric, Family[Gauge]] = {}
@@ -184,36 +188,64 @@ class Registry:
 
         Every change is in one ``Held`` only. Volatile metrics are in none.
         """
+        return self._take(volatile=False)
+
+    def _take(self, *, volatile: bool) -> Held:
         held = Held()
         for counters in self._counters.values():
-            if counters.changed and not counters.metric.volatile:
+            if counters.changed and counters.metric.volatile is volatile:
                 held.take_counters(counters)
         for histograms in self._histograms.values():
-            if histograms.changed and not histograms.metric.volatile:
+            if histograms.changed and histograms.metric.volatile is volatile:
                 held.take_histograms(histograms)
         return held
 
-    def publish(self, held: Held | None = None) -> None:
-        """Make what was counted visible to scrapes and exports; of counters and histograms only
-        what is ``held``, or everything.
+    def publish(self, held: Held | None = None, *, hold: bool = True) -> None:
+        """Make what was counted visible to scrapes and exports; of counters and histograms what is
+        ``held``, or everything.
 
-        Gauges say what is at this moment, and nobody adds them up: they need no commit.
+        Gauges say what is at this moment, and nobody adds them up: they need no commit. New series
+        are shown at 0 first to those who scrape (metrics/newborn.py); without ``hold`` everything
+        is shown, because there is no later.
         """
         (self.hold() if held is None else held).publish()
-        self._publish_volatile()
+        self._take(volatile=True).publish()
+        self.newborns.begin_publication(hold=hold)
+        for counters in self._counters.values():
+            for counter, value in self._shown(counters, hold):
+                counter.publish(counters.lines, value)
+        for histograms in self._histograms.values():
+            for histogram, state in self._shown(histograms, hold):
+                histogram.publish(histograms.lines, state)
         self._publish_gauges()
         while self._count_series():
             self._publish_gauges()
 
-    def _publish_volatile(self) -> None:
-        held = Held()
-        for counters in self._counters.values():
-            if counters.changed and counters.metric.volatile:
-                held.take_counters(counters)
-        for histograms in self._histograms.values():
-            if histograms.changed and histograms.metric.volatile:
-                held.take_histograms(histograms)
-        held.publish()
+    def _shown(self, family: Family[C], hold: bool) -> list[tuple[C, Any]]:
+        """The series whose committed value is to be shown; the others are at 0 for now."""
+        newborns, committed = self.newborns, family.committed
+        held = newborns.held
+        shown = []
+        for series, state in committed.items():
+            if series.published is None and newborns.is_born(series, hold=hold):
+                series.publish_zero(family.lines)
+            if series not in held:
+                shown.append((series, state))
+        if len(shown) == len(committed):
+            committed.clear()
+        else:
+            for series, _ in shown:
+                del committed[series]
+        return shown
+
+    def _publish_gauges(self) -> None:
+        for gauges in self._gauges.values():
+            for gauge in gauges.changed:
+                if gauge.owners:
+                    gauge.publish(gauges.lines, gauges.metric)
+                else:
+                    gauges.remove(gauge)
+            gauges.changed.clear()
 
     def restore(
         self, metric: Metric, labels: Labels, start: float, state: float | Distribution
@@ -236,15 +268,6 @@ class Registry:
         histogram.counts[:] = counts
         histogram.publish(histograms.lines, histogram.state())
         return histogram
-
-    def _publish_gauges(self) -> None:
-        for gauges in self._gauges.values():
-            for gauge in gauges.changed:
-                if gauge.owners:
-                    gauge.publish(gauges.lines, gauges.metric)
-                else:
-                    gauges.remove(gauge)
-            gauges.changed.clear()
 
     def _count_series(self) -> bool:
         changed = [family for family in self.families if family.counted != len(family.series)]

@@ -14,7 +14,9 @@ import msgspec
 from argoscope.metrics.model import Combine, Instrument, Labels, Metric
 from argoscope.metrics.text import Exemplar, Lines, exemplar_text, number
 
-_LINES_PER_SHARD = 64  # 5 kB compress well; a change costs compressing them again
+# Some 5 kB: more compress better, but a change anywhere costs compressing all of them again.
+_SCALARS_PER_SHARD = 32
+_HISTOGRAMS_PER_SHARD = 3
 OTHER = "_other"
 """Label value of the series that a metric over its series budget is folded into."""
 
@@ -86,8 +88,16 @@ class Counter(Series, gc=False, eq=False, kw_only=True):
         return self.value, self.exemplar
 
     def publish(self, lines: Lines, state: Marked) -> None:
-        self.published, self.shown = state
-        line = lines.scalar(self.labels, self.published)
+        value, self.shown = state
+        self._show(lines, value)
+
+    def publish_zero(self, lines: Lines) -> None:
+        """Show that the series is there, and nothing yet of what it has counted."""
+        self._show(lines, 0.0)
+
+    def _show(self, lines: Lines, value: float) -> None:
+        self.published = value
+        line = lines.scalar(self.labels, value)
         marked = f"{line[:-1]}{exemplar_text(self.shown)}\n" if self.shown else ""
         self.shard.set(self.index, line, marked)
 
@@ -161,8 +171,16 @@ class Histogram(Series, gc=False, eq=False, kw_only=True):
         marked = lines.histogram_with(self.labels, counts, total, exemplars) if exemplars else ""
         self.shard.set(self.index, lines.histogram(self.labels, counts, total), marked)
 
+    def publish_zero(self, lines: Lines) -> None:
+        """As a counter's."""
+        counts = (0,) * len(self.counts)
+        self.published = (counts, 0.0, {})
+        self.shard.set(self.index, lines.histogram(self.labels, counts, 0.0))
+
 
 S = TypeVar("S", bound=Series)
+C = TypeVar("C", Counter, Histogram)
+"""A series that can only grow."""
 
 
 class Family(Generic[S]):
@@ -176,15 +194,17 @@ class Family(Generic[S]):
         self.series: dict[Labels, S] = {}
         self.shards: list[Shard] = []
         self.changed: dict[S, None] = {}
-        """Series that differ from what is published."""
+        """Series that differ from what was last held for a commit, or, of gauges, published."""
+        self.committed: dict[S, Any] = {}
+        """State of each counter or histogram that is committed and not yet published."""
         self.folded = 0
         """Measurements that went into a series of ``_other`` instead of their own."""
         self.counted = 0
         """What the last publish said how many series there are."""
         self._make = make
         self._roomy: list[Shard] = []
-        per_series = len(metric.buckets) + 3 if metric.instrument is Instrument.HISTOGRAM else 1
-        self._capacity = max(1, _LINES_PER_SHARD // per_series)
+        histogram = metric.instrument is Instrument.HISTOGRAM
+        self._capacity = _HISTOGRAMS_PER_SHARD if histogram else _SCALARS_PER_SHARD
 
     def fold(self, labels: Labels) -> Labels:
         """The labels of the series that takes these: themselves while there is room for one more.

@@ -30,6 +30,12 @@ def fingerprint() -> str:
     return hashlib.sha256(b"".join(map(asset, ASSETS))).hexdigest()[:12]
 
 
+def prepare() -> None:
+    """Compiles the template and reads the files, so that no request waits for it."""
+    _template()
+    fingerprint()
+
+
 def page(summary: Summary, *, cluster: str, started: float) -> str:
     """``started``: Unix seconds since when things are counted."""
     return _template().render(

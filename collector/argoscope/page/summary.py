@@ -3,14 +3,14 @@
 import asyncio
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from itertools import accumulate
+from operator import add
 from typing import Any, TypeVar
 
 from argoscope.metrics import internal
 from argoscope.metrics.model import Labels, Metric
 from argoscope.metrics.registry import Registry
-from argoscope.metrics.series import Histogram
 from argoscope.page.model import (
     Active,
     Cron,
@@ -29,8 +29,10 @@ from argoscope.resources.rollout import metrics as rollout
 from argoscope.resources.workflow import metrics as workflow
 from argoscope.watch.status import ReflectorStatus
 
-SHOWN = 12
+SHOWN = 8
 """Rows of a table; the rest is in the metrics."""
+
+_AT_A_TIME = 1000  # series between two looks at what else there is to do: about a millisecond
 
 Row = TypeVar("Row")
 
@@ -41,44 +43,53 @@ def ready(statuses: Iterable[ReflectorStatus]) -> bool:
 
 
 async def summarize(registry: Registry, statuses: Sequence[ReflectorStatus]) -> Summary:
-    """Everything that the page shows. Gives way to other tasks between its parts."""
+    """Everything that the page shows, of what is published. Gives way to other tasks."""
     parts: dict[str, Any] = {}
     reader = _Reader(registry)
     for make in (_workflows, _failures, _templates, _crons, _pending, _rollouts):
-        parts |= make(reader)
-        await asyncio.sleep(0)
+        parts |= await make(reader)
     return Summary(
         at=registry.now(),
         ready=ready(statuses),
         watches=[_watch(status) for status in statuses],
-        problems=list(_problems(reader)),
+        problems=[text async for text in _problems(reader)],
         **parts,
     )
 
 
 class _Reader:
-    """Reads series; a kind that is switched off has none."""
+    """Reads published series; a kind that is switched off has none."""
 
     def __init__(self, registry: Registry) -> None:
-        self._registry = registry
+        self._families = {family.metric: family for family in registry.families}
+        self._now = registry.now()
 
-    def samples(self, metric: Metric) -> Iterable[tuple[Labels, float]]:
-        return self._registry.samples(metric)
+    async def series(self, metric: Metric) -> AsyncIterator[Any]:
+        """Those that are published, of a list that changes meanwhile do not touch."""
+        family = self._families.get(metric)
+        found: list[Any] = list(family.series.values()) if family else []
+        for number, series in enumerate(found):
+            if series.published is not None:
+                yield series
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
 
-    def by(self, metric: Metric, size: int) -> dict[Labels, dict[str, int]]:
+    async def samples(self, metric: Metric) -> AsyncIterator[tuple[Labels, float]]:
+        """Of a counter or gauge; of an age, the seconds until now."""
+        async for series in self.series(metric):
+            value = series.published
+            yield series.labels, max(0.0, self._now - value) if metric.age else value
+
+    async def values(self, metric: Metric) -> dict[Labels, float]:
+        return {labels: value async for labels, value in self.samples(metric)}
+
+    async def by(self, metric: Metric, size: int) -> dict[Labels, dict[str, int]]:
         """Positive values by the first ``size`` labels, then by the one after them."""
-        found: dict[Labels, dict[str, int]] = defaultdict(dict)
-        for labels, value in self.samples(metric):
+        found: dict[Labels, dict[str, int]] = {}
+        async for labels, value in self.samples(metric):
             if value > 0:
-                found[labels[:size]][labels[size]] = round(value)
+                found.setdefault(labels[:size], {})[labels[size]] = round(value)
         return found
-
-    def histograms(self, metric: Metric) -> Iterable[Histogram]:
-        for family in self._registry.families:
-            if family.metric is metric:
-                for series in family.series.values():
-                    assert isinstance(series, Histogram)
-                    yield series
 
 
 def _top(rows: Iterable[Row], key: Callable[[Row], Any]) -> Top[Row]:
@@ -94,71 +105,70 @@ def _totals(values: Iterable[dict[str, int]]) -> dict[str, int]:
     return totals
 
 
-def _workflows(reader: _Reader) -> dict[str, Any]:
-    states = reader.by(workflow.ACTIVE, 2)
-    blocked = reader.by(workflow.NODES_BLOCKED, 2)
-    approvals = dict(reader.samples(workflow.SUSPENDED_OLDEST))
-    rows = (
+async def _workflows(reader: _Reader) -> dict[str, Any]:
+    states = await reader.by(workflow.ACTIVE, 2)
+    blocked = await reader.by(workflow.NODES_BLOCKED, 2)
+    approvals = await reader.values(workflow.SUSPENDED_OLDEST)
+    counts = {key: sum(states.get(key, {}).values()) for key in {**states, **blocked}}
+    rows = [
         Active(
             namespace=key[0],
             pipeline=key[1],
-            states=states.get(key, {}),
+            states={name: known[name] for name in workflow.STATES if name in known},
             blocked=blocked.get(key, {}),
             oldest_approval=approvals.get(key, 0.0),
         )
-        for key in {**states, **blocked}
-    )
+        for key in heapq.nlargest(SHOWN, counts, key=lambda key: (counts[key], key))
+        for known in (states.get(key, {}),)
+    ]
     empty = dict.fromkeys(workflow.STATES, 0)
     return {
         "workflows": empty | _totals(states.values()),
-        "active": _top(rows, key=lambda row: (row.count, row.namespace, row.pipeline)),
+        "active": Top(rows, len(counts)),
     }
 
 
-def _failures(reader: _Reader) -> dict[str, Any]:
-    completed = {key: round(value) for key, value in reader.samples(workflow.COMPLETED_7D)}
-    failed = {key: round(value) for key, value in reader.samples(workflow.FAILED_7D)}
-    causes = reader.by(workflow.FAILURES, 2)
-    rows = []
-    for key, number in failed.items():
-        if number:
-            seen = {
-                cause: count
-                for cause, count in causes.get(key, {}).items()
-                if cause not in workflow.POLICY_CAUSES
-            }
-            rows.append(
-                Failures(
-                    namespace=key[0],
-                    pipeline=key[1],
-                    failed=number,
-                    completed=completed.get(key, number),
-                    cause=max(seen, key=lambda cause: seen[cause], default=""),
-                )
-            )
+async def _failures(reader: _Reader) -> dict[str, Any]:
+    completed = await reader.values(workflow.COMPLETED_7D)
+    failed = await reader.values(workflow.FAILED_7D)
+    causes = await reader.by(workflow.FAILURES, 2)
+    failing = {key: round(number) for key, number in failed.items() if number}
+    rows = [
+        Failures(
+            namespace=key[0],
+            pipeline=key[1],
+            failed=failing[key],
+            completed=round(completed.get(key, failing[key])),
+            cause=_main_cause(causes.get(key, {})),
+        )
+        for key in heapq.nlargest(SHOWN, failing, key=lambda key: (failing[key], key))
+    ]
     return {
-        "failed_7d": sum(failed.values()),
-        "completed_7d": sum(completed.values()),
-        "failures": _top(rows, key=lambda row: (row.failed, row.namespace, row.pipeline)),
+        "failed_7d": sum(failing.values()),
+        "completed_7d": round(sum(completed.values())),
+        "failures": Top(rows, len(failing)),
     }
 
 
-def _templates(reader: _Reader) -> dict[str, Any]:
+def _main_cause(causes: dict[str, int]) -> str:
+    """The most frequent one of those that people and policies did not make."""
+    seen = {cause: n for cause, n in causes.items() if cause not in workflow.POLICY_CAUSES}
+    return max(seen, key=lambda cause: seen[cause], default="")
+
+
+async def _templates(reader: _Reader) -> dict[str, Any]:
     metric = workflow.TEMPLATE_DURATION
     node_type = metric.label_names.index(workflow.NODE_TYPE.name)
-    counts: dict[Labels, list[int]] = {}
-    totals: dict[Labels, float] = defaultdict(float)
-    for series in reader.histograms(metric):
+    counts: dict[Labels, tuple[int, ...]] = {}
+    totals: dict[Labels, float] = {}
+    async for series in reader.series(metric):
+        single, total, _ = series.published
         # How long people take to approve something says nothing about a template.
-        if series.labels[node_type] != "Suspend" and any(series.counts):
+        if series.labels[node_type] != "Suspend" and any(single):
             key = series.labels[:3]
             known = counts.get(key)
-            counts[key] = (
-                [a + b for a, b in zip(known, series.counts, strict=True)]
-                if known
-                else series.counts
-            )
-            totals[key] += series.total
+            counts[key] = tuple(map(add, known, single)) if known else single
+            totals[key] = totals.get(key, 0.0) + total
     means = {key: totals[key] / sum(single) for key, single in counts.items()}
     slowest = heapq.nlargest(SHOWN, means, key=lambda key: (means[key], key))
     rows = [
@@ -187,9 +197,9 @@ def quantile(q: float, bounds: Sequence[float], counts: Sequence[int]) -> float:
     return float(bounds[-1])
 
 
-def _crons(reader: _Reader) -> dict[str, Any]:
+async def _crons(reader: _Reader) -> dict[str, Any]:
     times = {
-        name: dict(reader.samples(metric))
+        name: await reader.values(metric)
         for name, metric in (
             ("last", cron.LAST_SCHEDULE),
             ("last_success", cron.LAST_SUCCESS),
@@ -197,11 +207,11 @@ def _crons(reader: _Reader) -> dict[str, Any]:
             ("next", cron.NEXT_SCHEDULE),
         )
     }
-    missed = reader.by(cron.MISSED_RUNS, 2)
-    invalid = reader.by(cron.INVALID, 2)
-    active = dict(reader.samples(cron.ACTIVE))
-    suspended = dict(reader.samples(cron.SUSPENDED))
-    failing = dict(reader.samples(cron.CONSECUTIVE_FAILURES))
+    missed = await reader.by(cron.MISSED_RUNS, 2)
+    invalid = await reader.by(cron.INVALID, 2)
+    active = await reader.values(cron.ACTIVE)
+    suspended = await reader.values(cron.SUSPENDED)
+    failing = await reader.values(cron.CONSECUTIVE_FAILURES)
     rows = [
         Cron(
             namespace=key[0],
@@ -214,7 +224,7 @@ def _crons(reader: _Reader) -> dict[str, Any]:
             suspended=suspended.get(key[:2], 0.0) > 0,
             invalid=sorted(invalid.get(key[:2], {})),
         )
-        for key, _ in reader.samples(cron.INFO)
+        for key in await reader.values(cron.INFO)
     ]
     return {
         "crons": len(rows),
@@ -229,9 +239,9 @@ def _attention(row: Cron) -> tuple[object, ...]:
     return (bool(row.invalid), row.failures_in_a_row, missed, bool(row.next), -row.next, row.name)
 
 
-def _pending(reader: _Reader) -> dict[str, Any]:
+async def _pending(reader: _Reader) -> dict[str, Any]:
     places: dict[str, dict[str, int]] = defaultdict(dict)
-    for (namespace, pipeline, reason), value in reader.samples(pod.PENDING):
+    async for (namespace, pipeline, reason), value in reader.samples(pod.PENDING):
         if value > 0:
             places[reason][f"{namespace}/{pipeline}".rstrip("/")] = round(value)
     rows = [
@@ -243,7 +253,7 @@ def _pending(reader: _Reader) -> dict[str, Any]:
         )
         for reason, where in places.items()
     ]
-    phases = reader.by(pod.PODS, 1)
+    phases = await reader.by(pod.PODS, 1)
     return {
         "pods": dict.fromkeys(pod.PHASES, 0) | _totals(phases.values()),
         "pending_pods": sum(row.pods for row in rows),
@@ -251,11 +261,11 @@ def _pending(reader: _Reader) -> dict[str, Any]:
     }
 
 
-def _rollouts(reader: _Reader) -> dict[str, Any]:
-    ages = dict(reader.samples(rollout.PHASE_AGE))
-    step = dict(reader.samples(rollout.STEP))
-    steps = dict(reader.samples(rollout.STEPS))
-    weights = dict(reader.samples(rollout.WEIGHT))
+async def _rollouts(reader: _Reader) -> dict[str, Any]:
+    ages = await reader.values(rollout.PHASE_AGE)
+    step = await reader.values(rollout.STEP)
+    steps = await reader.values(rollout.STEPS)
+    weights = await reader.values(rollout.WEIGHT)
     rows = [
         Release(
             namespace=key[0],
@@ -266,7 +276,7 @@ def _rollouts(reader: _Reader) -> dict[str, Any]:
             steps=round(steps.get(key, 0.0)),
             weight=weights.get((*key, "canary"), -1.0),
         )
-        for key, phases in reader.by(rollout.PHASE, 2).items()
+        for key, phases in (await reader.by(rollout.PHASE, 2)).items()
         if "Healthy" not in phases
     ]
     return {
@@ -287,17 +297,17 @@ def _watch(status: ReflectorStatus) -> Watch:
     )
 
 
-def _problems(reader: _Reader) -> Iterable[str]:
+async def _problems(reader: _Reader) -> AsyncIterator[str]:
     """What the daemon could not do, one sentence each."""
-    for (kind, reason), number in reader.samples(internal.DECODE_ERRORS):
+    async for (kind, reason), number in reader.samples(internal.DECODE_ERRORS):
         yield f"{number:.0f} {kind} objects or fields were skipped: {reason}; the log names them"
-    for (reason,), number in reader.samples(internal.RUNS_UNOBSERVED):
+    async for (reason,), number in reader.samples(internal.RUNS_UNOBSERVED):
         if number:
             yield f"The end of {number:.0f} runs was not seen: {reason}"
-    for (exporter, reason), number in reader.samples(internal.EXPORT_FAILURES):
+    async for (exporter, reason), number in reader.samples(internal.EXPORT_FAILURES):
         if number:
             yield f"{number:.0f} exports over {exporter} failed: {reason}"
-    for (metric,), number in reader.samples(internal.SERIES_FOLDED):
+    async for (metric,), number in reader.samples(internal.SERIES_FOLDED):
         yield (
             f"{metric} is over its series budget: {number:.0f} measurements are under _other;"
             " raise it in series.budgets or watch fewer namespaces"

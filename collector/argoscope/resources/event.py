@@ -9,6 +9,7 @@ import re
 
 import msgspec
 
+from argoscope.resources import _reasons
 from argoscope.resources._base import (
     ObjectMeta,
     Options,
@@ -29,12 +30,12 @@ _IGNORED = (
     "Killing",
     "Unhealthy",
     "BackOff",
-    "Failed",
 )
 _USED = frozenset(
     {
         "Pulling",
         "Pulled",
+        "Failed",
         "FailedMount",
         "FailedAttachVolume",
         "FailedMapVolume",
@@ -104,6 +105,11 @@ class EventDeriver(Unrecorded):
         if reason not in _USED or obj.involved_object.kind != "Pod":
             return
         message = obj.message or ""
+        error = ""
+        if reason == "Failed":
+            if not message.startswith("Failed to pull image "):
+                return  # the status says the other failures
+            error = _reasons.waiting("ErrImagePull", message.partition('": ')[2])
         series = unix(obj.series.last_observed_time) if obj.series else 0.0
         at = series or unix(obj.last_timestamp) or unix(obj.event_time) or seen.at
         self._world.pod_event(
@@ -112,6 +118,7 @@ class EventDeriver(Unrecorded):
                 reason=reason,
                 at=at,
                 pull_seconds=pull_seconds(message) if reason == "Pulled" else 0.0,
+                pull_error=error,
             )
         )
 

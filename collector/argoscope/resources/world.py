@@ -55,6 +55,8 @@ class PodEvent(msgspec.Struct, gc=False, frozen=True):
     """When it last happened."""
     pull_seconds: float = 0.0
     """Of Pulled: how long the pull took, waiting included; 0 if the image was there."""
+    pull_error: str = ""
+    """Of Failed: why the image could not be pulled, a reason of ``_reasons.ADVICE``."""
 
 
 class World:

@@ -43,6 +43,7 @@ class ApiServer:
         """(verb, path with query) of all that came, for tests to read."""
         self._snapshots: dict[str, tuple[int, list[Stored]]] = {}
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
 
     @property
     def address(self) -> str:
@@ -70,15 +71,29 @@ class ApiServer:
                 app.router.add_get(root + scope + "/{plural}/{name}", self._object)
         self._runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        assert self._runner.server is not None
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(
+            self._runner.server, "127.0.0.1", self.port, reuse_address=True
+        )
+        self.port = self._listener.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Ends all connections at once, as when the process is killed."""
         if self._runner is not None:
+            await self._stop_listening()
             await self._runner.cleanup()
             self._runner = None
+
+    async def _stop_listening(self) -> None:
+        """Python loses a connection that it is accepting when its listener is closed
+        (python/cpython#109564), so accepting ends first."""
+        assert self._listener is not None
+        for listening in self._listener.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(3):  # until what was accepted is connected
+            await asyncio.sleep(0)
+        self._listener.close()
 
     def fail(self, fault: Fault) -> None:
         self.faults.add(fault)

@@ -88,8 +88,3 @@ class Handler(Protocol):
 def decoder(watched: Watched) -> Decode:
     """The kind's own decoder, or a strict one of its type."""
     return watched.decode or msgspec.json.Decoder(watched.object_type).decode
-
-
-def stream_name(namespace: str, selection: Selection) -> str:
-    """``namespace``, label and field selector in one readable word; empty for everything."""
-    return "; ".join(part for part in (namespace, selection.label, selection.field) if part)

@@ -38,7 +38,7 @@ def explain(error: Exception, watched: Watched) -> str:
         case ForbiddenError():
             return (
                 f"{error.message or 'forbidden'}: grant get, list and watch on {what} to the"
-                " account that argoscope runs as (the manifests in deploy/ do)"
+                " account that argoscope runs as"
             )
         case NotFoundError():
             return (

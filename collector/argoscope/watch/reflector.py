@@ -32,10 +32,16 @@ from argoscope.kube.errors import (
 )
 from argoscope.kube.stream import OVERSIZED, WatchEvent, WatchStream
 from argoscope.watch.backoff import Backoff
-from argoscope.watch.delta import Handler, Origin, Selection, Watched, stream_name
+from argoscope.watch.delta import Handler, Origin, Selection, Watched
 from argoscope.watch.diagnosis import explain, kind_of
 from argoscope.watch.intake import Intake
 from argoscope.watch.roster import Roster
+from argoscope.watch.selection import (
+    LabelAndField,
+    collection_path,
+    selection_params,
+    stream_name,
+)
 from argoscope.watch.status import ReflectorStatus, State
 
 
@@ -82,20 +88,14 @@ _PATIENCE = 2
 """Failures in a row that a synced stream may have before it is called failing."""
 _HOPELESS_AFTER = 5
 """Refusals in a row after which the position is given up."""
+_TURN = 64
+"""Listed objects after which others on the event loop have their turn."""
 _SETTLED = 10.0
 """Seconds after which a watch counts as a success even if nothing came."""
 
 
 class RestoredError(KubeError):
     """The cluster's data is older than what was seen of it before."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelAndField:
-    """A selection of our own making; see ``delta.Selection``."""
-
-    label: str = ""
-    field: str = ""
 
 
 class Reflector:
@@ -192,8 +192,10 @@ class Reflector:
                 self._relist_reason = "restored"
             version = page.metadata.resource_version
             at = self.status.heard = self._clock()
-            for item in page.items:
+            for number, item in enumerate(page.items):
                 self._intake.item(item, at)
+                if number % _TURN == 0:
+                    await asyncio.sleep(0)
             page.items.clear()  # they pin the page's bytes while the next one is fetched
         if not version:
             raise BadAnswerError(f"the list of {self.watched.plural} has no resourceVersion")
@@ -231,6 +233,8 @@ class Reflector:
         try:
             while (events := await stream.read(self._settings.idle_seconds)) is not None:
                 self._take_all(events)
+                # What is in the buffer comes without waiting: scrapes must not starve meanwhile.
+                await asyncio.sleep(0)
                 if not self._listing:
                     received = True
                     self._backoff.reset()
@@ -358,18 +362,6 @@ class Reflector:
 
 def _add(counts: dict[str, int], key: str) -> None:
     counts[key] = counts.get(key, 0) + 1
-
-
-def collection_path(watched: Watched, namespace: str) -> str:
-    """API path of the kind's objects, in one namespace if it is not empty."""
-    if not namespace or not watched.namespaced:
-        return watched.path
-    return f"{watched.path.removesuffix(watched.plural)}namespaces/{namespace}/{watched.plural}"
-
-
-def selection_params(selection: Selection) -> dict[str, str]:
-    both = {"labelSelector": selection.label, "fieldSelector": selection.field}
-    return {name: value for name, value in both.items() if value}
 
 
 def reflectors(

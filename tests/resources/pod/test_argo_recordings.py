@@ -172,9 +172,10 @@ def test_what_pods_of_the_4_1_cluster_waited_for() -> None:
 
 
 def test_causes_that_only_pods_of_the_4_1_cluster_know() -> None:
-    """Five deadlines, three OOM kills, one image, one eviction and one preemption."""
+    """Four deadlines, three OOM kills, two images (one until its deadline passed), one eviction
+    and one preemption."""
     causes = replay("argo-4.1", stream("argo-4.1")).causes()
-    assert causes == {"deadline": 5, "oom": 3, "image": 1, "evicted": 1, "preempted": 1}
+    assert causes == {"deadline": 4, "oom": 3, "image": 2, "evicted": 1, "preempted": 1}
 
 
 def gone(timed: list[Timed], last: dict[str, int], obj: Raw) -> bool:

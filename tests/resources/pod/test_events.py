@@ -140,6 +140,21 @@ def test_an_event_says_what_a_container_that_is_being_created_waits_for(
     assert pods.pending() == {expected: 1}
 
 
+@pytest.mark.parametrize("first", ["event", "pod"])
+def test_an_event_tells_the_error_behind_a_back_off(pods: Pods, first: str) -> None:
+    failed = pod_event("Failed", BASE + 3, 'Failed to pull image "r/x:1": rpc error: x: not found')
+    backs_off = [waiting("main", "ImagePullBackOff", 'Back-off pulling image "r/x:1"')]
+    if first == "event":
+        pods.event(failed, BASE + 3)
+    pods.upsert(argo_pod(conditions=SCHEDULED, containerStatuses=backs_off), BASE + 4)
+    if first == "pod":
+        pods.event(failed, BASE + 5)
+    pods.event(pod_event("Failed", BASE + 6, "Error: ImagePullBackOff"), BASE + 6)
+    pods.upsert(argo_pod(conditions=SCHEDULED, containerStatuses=backs_off), BASE + 8)
+    pods.finish()
+    assert pods.pending() == {"ErrImagePull: not found": 1}
+
+
 def test_a_pull_after_a_late_volume_is_another_wait(pods: Pods) -> None:
     pods.upsert(creating(), BASE + 2)
     pods.event(pod_event("FailedMount", BASE + 3), BASE + 3)

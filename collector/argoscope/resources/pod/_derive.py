@@ -263,7 +263,8 @@ class PodDeriver:
     ) -> None:
         """The pod ended, or is being deleted, before main could start."""
         if _reasons.is_image(episode.reason):
-            record.cause = record.cause or "image"
+            # That a deadline passed says less than what was waited for until then.
+            record.cause = "image" if record.cause in ("", "deadline") else record.cause
         self._end_episode(record, end, timed=timed)
 
     def _end_episode(self, record: Record, end: float, *, timed: bool = True) -> None:
@@ -373,15 +374,17 @@ class PodDeriver:
             return
         if event.pull_seconds and not record.flags & _timeline.STARTUP_COUNTED:
             _timeline.add_pull(record, event.at - event.pull_seconds, event.at)
-        hint = _reasons.event(event.reason)
+        hint = event.pull_error or _reasons.event(event.reason)
         if record.main_start or (not hint and event.reason != "Pulled"):
             return
         if not hint and record.hint != _reasons.CREATING_PULL:
             return  # Pulled: ends nothing but a pull
         record.hint = hint
         episode = record.episode
-        if episode and hint and episode.reason != hint and episode.reason in _pending.HINTED:
-            self._wait_for(record, hint, event.at, event.at)
+        if episode and hint and episode.reason != hint:
+            told = (_reasons.BACKOFF,) if event.pull_error else _pending.HINTED
+            if episode.reason in told:
+                self._wait_for(record, hint, event.at, event.at)
 
     def _blame(self, record: Record, cause: str) -> None:
         record.cause = cause

@@ -54,6 +54,9 @@ def waiting_for(
     status = pod.status
     trouble = _trouble(status.init_container_statuses) or _trouble(status.container_statuses)
     episode = record.episode
+    hint = record.hint
+    if trouble == BACKOFF and _reasons.is_image(hint):
+        trouble = hint  # an event has told the error that it backs off from
     if trouble:
         record.hint = ""
         return _specific(trouble, episode), at
@@ -61,9 +64,9 @@ def waiting_for(
         # A crashing init container between two tries: terminated, or running once more.
         return episode.reason, at
     if record.init_start:
-        pulls = record.hint == CREATING_PULL
-        return record.hint if pulls else INITIALIZING, record.init_start
-    return record.hint or CREATING, record.scheduled or record.created or at
+        return hint if hint == CREATING_PULL else INITIALIZING, record.init_start
+    told = hint if hint.startswith(CREATING) else CREATING
+    return told, record.scheduled or record.created or at
 
 
 def _trouble(statuses: list[ContainerStatus] | None) -> str:

@@ -16,6 +16,7 @@ from argoscope.resources.workflow.metrics import (
     TEMPLATE_RETRIES,
 )
 from argoscope.resources.workflow.nodes import (
+    FEW,
     Predecessors,
     attempt_key,
     is_attempt,
@@ -30,6 +31,7 @@ from argoscope.resources.world import PodEnd, Run, World
 
 FUTURE = 3600.0
 """Seconds that a timestamp may lie ahead: clocks differ, but not by an hour."""
+MAX_NAMES = 50_000
 _DECLARED_CAUSES = ("exit_code", "oom", "error")
 
 
@@ -65,15 +67,17 @@ def count_attempts(
 ) -> None:
     """Count the finished attempts that ``record`` does not hold yet, and add them to it."""
     run = record.run
-    _declare(sink, run, nodes, templates)
-    found = new_attempts(nodes, record.done, record.since, run.phase in RUN_PHASES)
+    if len(nodes) != record.nodes:
+        record.nodes = len(nodes)
+        _declare(sink, run, nodes, templates)
+    over = run.phase in RUN_PHASES
+    found, record.done = new_attempts(nodes, record.done, record.since, over)
     if not found:
         return
     ends = world.pod_ends.get((run.namespace, run.name), {})
     retried = retry_children(nodes)
-    graph = Predecessors(nodes)
-    for key, node in found:
-        record.done.append(key)
+    graph = Predecessors(nodes, all_nodes=len(found) > FEW)
+    for node in found:
         _count(sink, run, node, ends.get(node.id), shutdown, seen)
         index = retry_index(node, retried)
         if index:
@@ -93,6 +97,8 @@ def _declare(
         key = (run.namespace, run.pipeline, template_of(node))
         if key in templates:
             continue
+        if len(templates) > MAX_NAMES:  # declaring again does no harm, growing without bound does
+            templates.clear()
         templates.add(key)
         for cause in _DECLARED_CAUSES:
             sink.declare(TEMPLATE_FAILURES, (*key, cause))

@@ -21,7 +21,8 @@ _PATTERNS = tuple(
             ),
         ),
         ("oom", r"OOMKilled|out of memory"),
-        ("preempted", r"\bpreempt(ed|ing|ion)\b(?! is not helpful)"),
+        # "preemption: 0/2 nodes are available" is how the scheduler says that it can't place a pod.
+        ("preempted", r"\b(preempted|preempting|preemption(?!: | is not helpful))\b"),
         (
             "evicted",
             (
@@ -66,10 +67,10 @@ _PATTERNS = tuple(
         ("exit_code", r"exit code -?\d+|exited with code"),
     )
 )
-_BY_SIGNAL = re.compile(r"exit code (143|137|130)\b")
+_BY_SHUTDOWN = re.compile(r"^(?!.*OOMKilled).*exit code (143|137|130)\b|^pod deleted")
 # These the pod knows better than a message that only says how it ended.
 _POD_WINS = frozenset({"oom", "evicted", "preempted", "node_lost", "image"})
-_WEAK = frozenset({"deadline", "exit_code", "error"})
+_WEAK = frozenset({"deadline", "exit_code"})
 
 
 def cause_of_message(message: str) -> str:
@@ -84,16 +85,19 @@ def cause_of_node(node: Node, pod: PodEnd | None, shutdown_cause: str) -> str:
     """Why a leaf node's attempt failed.
 
     ``shutdown_cause`` is stopped, terminated or replaced when the workflow was shut down: a
-    container that then died of a signal did so because of it. A pod that knows more than a weak
-    message (an evicted pod's node may only say that its deadline passed) decides.
+    container that then died of a signal, or a pod that was deleted, did so because of it. A pod
+    that knows more than a weak message (an evicted pod's node may only say that its deadline
+    passed) decides.
     """
     message = node.message or ""
     cause = cause_of_message(message)
-    if shutdown_cause and (
-        cause in ("stopped", "terminated") or (cause == "exit_code" and _BY_SIGNAL.search(message))
-    ):
+    if shutdown_cause and (cause in ("stopped", "terminated") or _BY_SHUTDOWN.search(message)):
         return shutdown_cause
-    if cause in _WEAK and pod is not None and pod.cause in _POD_WINS:
+    if (
+        pod is not None
+        and pod.cause
+        and (cause == "error" or (cause in _WEAK and pod.cause in _POD_WINS))
+    ):
         return pod.cause
     return cause
 

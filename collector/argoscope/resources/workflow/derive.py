@@ -10,6 +10,7 @@ may come from the clock of somebody's laptop.
 
 from array import array
 from collections.abc import Iterable, Iterator
+from sys import intern
 
 from argoscope.metrics.internal import RUNS_UNOBSERVED
 from argoscope.resources._base import Contribution, Options, PastRun, Seen, Sink
@@ -23,7 +24,12 @@ from argoscope.resources.workflow.actions import (
     shutdown_cause,
     stopped_by_user,
 )
-from argoscope.resources.workflow.attempts import FUTURE, count_attempts, take_history
+from argoscope.resources.workflow.attempts import (
+    FUTURE,
+    MAX_NAMES,
+    count_attempts,
+    take_history,
+)
 from argoscope.resources.workflow.causes import cause_of_message, cause_of_node, root_cause
 from argoscope.resources.workflow.history import WeekHistory
 from argoscope.resources.workflow.metrics import (
@@ -43,10 +49,10 @@ from argoscope.resources.workflow.waits import observe_locks, observe_pending
 from argoscope.resources.world import Key, Run, World
 
 SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
-MAX_NAMES = 50_000
 INFLATE_EVERY = 5.0  # seconds: inflating is 60 times the cost of the rest of an event
 _PHASES = frozenset((*RUN_PHASES, "Pending", "Running", ""))
 _OVER = frozenset(RUN_PHASES)
+_NOTHING = array("Q")  # shared by all that have nothing to remember; arrays are never changed here
 
 
 class WorkflowDeriver:
@@ -57,6 +63,7 @@ class WorkflowDeriver:
         self._records: dict[str, Record] = {}
         self._journal: Journal[Stored] = Journal("Workflow", sink, CODEC)
         self._pipelines: set[Key] = set()
+        self._scopes: dict[tuple[str, str], tuple[str, str]] = {}
         self._templates: set[tuple[str, str, str]] = set()
         self._week = WeekHistory(sink)
         self._shared: dict[Contribution, Contribution] = {}
@@ -155,31 +162,33 @@ class WorkflowDeriver:
         labels = meta.labels or {}
         pipeline, template, scope = pipeline_of(workflow, self._options.pipeline_labels)
         stored = workflow.status.stored_workflow_template_spec
+        # Each object brings its own copy of names that thousands share.
         run = Run(
-            namespace=meta.namespace,
+            namespace=intern(meta.namespace),
             name=meta.name,
             uid=meta.uid,
-            pipeline=pipeline,
-            cron=labels.get(LABEL_CRON, ""),
+            pipeline=intern(pipeline),
+            cron=intern(labels.get(LABEL_CRON, "")),
             scheduled=unix((meta.annotations or {}).get(SCHEDULED_TIME)),
             created=unix(meta.creation_timestamp),
-            entrypoint=workflow.spec.entrypoint or (stored.entrypoint if stored else ""),
+            entrypoint=intern(workflow.spec.entrypoint or (stored.entrypoint if stored else "")),
         )
         displaced = self._world.runs.get((run.namespace, run.name))
         if displaced is not None:
             self._journal.changed.add(displaced.uid)
         self._world.runs[run.namespace, run.name] = run
         self._declare(run)
-        return Record(run=run, scope=(template, scope), done=array("Q"))
+        named = (intern(template), scope)
+        return Record(run=run, scope=self._scopes.setdefault(named, named), done=_NOTHING)
 
     def _declare(self, run: Run) -> None:
         """The first failure must be seen: all phases and common causes start at 0."""
         key = (run.namespace, run.pipeline)
         if key in self._pipelines:
             return
-        for names in (self._pipelines, self._templates):
-            if len(names) > MAX_NAMES:  # declaring again does no harm, growing without bound does
-                names.clear()
+        if len(self._pipelines) > MAX_NAMES:
+            self._pipelines.clear()
+            self._scopes.clear()
         self._pipelines.add(key)
         for phase in RUN_PHASES:
             self._sink.declare(RUNS, (*key, phase))
@@ -190,14 +199,14 @@ class WorkflowDeriver:
         run, status = record.run, workflow.status
         phase = status.phase or ""
         if phase in _PHASES:
-            run.phase = phase
+            run.phase = intern(phase)
         run.started = self._time(workflow, "startedAt", status.started_at, seen)
         run.finished = self._time(workflow, "finishedAt", status.finished_at, seen)
-        run.shutdown = workflow.spec.shutdown
+        run.shutdown = intern(workflow.spec.shutdown)
         run.by_user = stopped_by_user(workflow)
         if not run.entrypoint:
             stored = status.stored_workflow_template_spec
-            run.entrypoint = stored.entrypoint if stored else ""
+            run.entrypoint = intern(stored.entrypoint) if stored else ""
 
     def _time(self, workflow: Workflow, field: str, text: str | None, seen: Seen) -> float:
         value = unix(text)
@@ -217,7 +226,8 @@ class WorkflowDeriver:
         status = workflow.status
         if status.nodes:
             for key, node in status.nodes.items():
-                node.id = node.id or key
+                if not node.id:
+                    node.id = key
             return status.nodes
         if status.compressed_nodes:
             if record.run.phase not in _OVER and seen.at < record.next_inflate:
@@ -331,10 +341,12 @@ class WorkflowDeriver:
         run = record.run
         record.counted = run.finished or seen.at
         # Only what started in the very second of the end could be taken for a retry's.
-        record.done = array("Q", (key for key in record.done if key & SECOND >= record.counted))
+        left = array("Q", (key for key in record.done if key & SECOND >= record.counted))
+        record.done = left or _NOTHING
         record.waiting = None
         self._world.drop_pod_ends((run.namespace, run.name))
-        if counted or not self._week.is_recalled(run.uid, record.counted):
+        # Recalled: of an earlier life, or imported while the daemon was away.
+        if not self._week.is_recalled(run.uid, record.counted):
             self._week.add((run.namespace, run.pipeline), record.counted, cause)
         self._sink.record(run_record(workflow, record, nodes, cause, counted=counted))
 

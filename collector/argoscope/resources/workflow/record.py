@@ -17,6 +17,8 @@ class Record(msgspec.Struct, gc=False):
     """finishedAt of the last run attempt that was counted or is history."""
     since: float = 0.0
     """Nodes that started before belong to attempts that were counted."""
+    nodes: int = 0
+    """How many there were when their templates were last declared."""
     pending_seen: bool = False
     suspended_since: float = 0.0
     waiting: dict[str, float] | None = None
