@@ -1,6 +1,9 @@
 """Importing from an argo-server's archive API: paging, identity, and everything that goes wrong."""
 
 import asyncio
+import shutil
+import ssl
+import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -259,6 +262,32 @@ async def test_the_whole_header_may_be_given_as_argo_prints_it(imports: Imports)
     async with archive_server([], accepted="Basic dXNlcjpwYXNz") as server:
         await imports.run(server, token="Basic dXNlcjpwYXNz")
         await imports.run(server, token="Bearer other", fail="401")
+
+
+async def test_a_certificate_of_its_own_is_trusted_only_on_request(
+    imports: Imports, tmp_path: Path
+) -> None:
+    certificate, context = _own_certificate(tmp_path)
+    async with archive_server([], tls=context) as server:
+        await imports.run(server, fail=r"--ca-file.*--insecure-skip-verify")
+        await imports.run(server, ca_file=str(certificate))
+        await imports.run(server, insecure=True)
+    with pytest.raises(SourceError, match=r"--ca-file .*absent"):
+        await ArgoServer.open(ServerOptions(url=server.address, ca_file="absent"))
+
+
+def _own_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs openssl to make certificates")
+    certificate, private = folder / "certificate.pem", folder / "key.pem"
+    made = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+    made += ["-nodes", "-days", "2", "-subj", "/CN=argo", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made += ["-keyout", str(private), "-out", str(certificate)]
+    subprocess.run(made, check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, private)
+    return certificate, context
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections import Counter, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -110,17 +111,19 @@ def problem(status: int, code: int, message: str, **headers: str) -> web.Respons
 
 
 @asynccontextmanager
-async def archive_server(runs: list[Object], **options: Any) -> AsyncIterator[ArchiveServer]:
+async def archive_server(
+    runs: list[Object], *, tls: ssl.SSLContext | None = None, **options: Any
+) -> AsyncIterator[ArchiveServer]:
     server = ArchiveServer(runs, **options)
     app = web.Application()
     app.router.add_get("/api/v1/archived-workflows", server.list)
     app.router.add_get("/api/v1/archived-workflows/{uid}", server.get)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     host, port = runner.addresses[0][:2]
-    server.address = f"http://{host}:{port}"
+    server.address = f"{'https' if tls else 'http'}://{host}:{port}"
     try:
         yield server
     finally:

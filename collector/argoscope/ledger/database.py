@@ -17,6 +17,7 @@ from typing import IO, Any, Self
 from argoscope.ledger.errors import FAULTS, LedgerError, explained
 from argoscope.ledger.rows import Batch, Row, intact, sealed
 from argoscope.ledger.schema import MIGRATIONS, check_version, migrate
+from argoscope.ledger.wal import check_log
 
 FILE = "argoscope.db"
 """Name of the ledger in a folder."""
@@ -39,6 +40,7 @@ _PRAGMAS = (
     "trusted_schema = OFF",
 )
 _COLUMNS = {"meta": 3, "metric": 3, "series": 6, "acknowledged": 5, "object": 4, "run": 16}
+_COUNTED = 14  # place of the column in a row of run
 _PARAMETERS = 32_766  # SQLITE_MAX_VARIABLE_NUMBER since SQLite 3.32
 
 
@@ -80,6 +82,7 @@ class Database:
             connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
             # A file that is not ours, or newer, must be left as it is.
             check_version(connection, path, len(migrations))
+            check_log(path)
             _check(connection, path)
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
@@ -140,7 +143,7 @@ class Database:
             self._put("acknowledged", batch.acknowledged)
             self._put("object", batch.objects)
             self._remove(batch.gone)
-            runs += self._put("run", batch.runs, "IGNORE")
+            runs += self._add_runs(batch.runs)
             if batch.retention:
                 runs -= self._expire(batch.now, batch.retention)
             notes = batch.notes if runs == self.runs else {**batch.notes, "runs": str(runs)}
@@ -170,6 +173,14 @@ class Database:
                 [column for row in chunk for column in row],
             )
         return self._connection.total_changes - before
+
+    def _add_runs(self, rows: list[Row]) -> int:
+        """Insert run records that are new; returns how many were. What was imported as history
+        and is counted now becomes a counted one."""
+        added = self._put("run", rows, "IGNORE")
+        if added < len(rows):
+            self._put("run", [row for row in rows if row[_COUNTED]])
+        return added
 
     def _remove(self, keys: list[Row]) -> None:
         for chunk in _chunks(keys, 2):
