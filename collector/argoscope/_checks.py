@@ -92,6 +92,14 @@ def namespaces(names: tuple[str, ...]) -> str:
     return f"{_quoted(names)}: named twice" if len(set(names)) != len(names) else ""
 
 
+def namespace(name: str) -> str:
+    return namespaces((name,)) if name else ""
+
+
+def shard(number: int) -> str:
+    return "" if 0 <= number <= 9999 else "must be from 0 to 9999"
+
+
 def label_keys(keys: tuple[str, ...]) -> str:
     wrong = [key for key in keys if not _LABEL_KEY.match(key)]
     return f"{_quoted(wrong)}: not the key of a label or annotation" if wrong else ""

@@ -21,8 +21,12 @@ from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.process import process_registry
 from argoscope.export.prometheus import Exposition
 from argoscope.kube.client import Client
-from argoscope.kube.config import Credentials, find_credentials
+from argoscope.kube.config import Credentials, InCluster, find_credentials
 from argoscope.kube.errors import ConfigError
+from argoscope.kube.leases import Leases
+from argoscope.lease.claim import Claim, configured
+from argoscope.lease.claim import State as LeaseState
+from argoscope.lease.holder import Holder
 from argoscope.ledger.acknowledgements import LedgerAcknowledgements
 from argoscope.ledger.errors import LedgerError
 from argoscope.ledger.keeper import Keeper
@@ -67,9 +71,10 @@ def main(settings: Settings, environ: Mapping[str, str]) -> None:
     problems = []
     otlp, otlp_problems = otlp_settings.read(environ)
     problems += otlp_problems
-    credentials = listener = None
+    credentials = listener = lease = None
     try:
         credentials = find_credentials(settings.kubeconfig or None, settings.context or None)
+        lease = find_lease(settings, credentials)
     except ConfigError as error:
         problems.append(str(error))
     try:
@@ -82,7 +87,13 @@ def main(settings: Settings, environ: Mapping[str, str]) -> None:
         raise StartError(problems)
     with listener:
         ledger = open_ledger(settings)
-        asyncio.run(_until_signal(settings, credentials, listener, otlp, ledger))
+        asyncio.run(_until_signal(settings, credentials, listener, otlp, ledger, lease))
+
+
+def find_lease(settings: Settings, credentials: Credentials) -> Claim | None:
+    """The lease that stands in for a ledger, if one does. Raises ConfigError."""
+    in_pod = isinstance(credentials, InCluster)
+    return configured(settings.lease, in_pod=in_pod, ledger=bool(settings.ledger.path))
 
 
 def open_ledger(settings: Settings) -> Ledger | None:
@@ -101,6 +112,7 @@ async def _until_signal(
     listener: socket.socket,
     otlp: OtlpSettings | None,
     ledger: Ledger | None,
+    lease: Claim | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -109,7 +121,7 @@ async def _until_signal(
     if not await _has_credentials(credentials, stop):
         return
     try:
-        daemon = Daemon(settings, credentials, listener, otlp=otlp, ledger=ledger)
+        daemon = Daemon(settings, credentials, listener, otlp=otlp, ledger=ledger, lease=lease)
     except OSError as error:
         raise StartError([f"OTLP certificates: {error}"]) from error
     except LedgerError as error:
@@ -160,6 +172,7 @@ class Daemon:
         *,
         otlp: OtlpSettings | None = None,
         ledger: Ledger | None = None,
+        lease: Claim | None = None,
         watching: WatchSettings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -178,6 +191,7 @@ class Daemon:
         self._pipeline = Pipeline(self._resources, self.registry, options, memory=ledger)
         self._keeper = self._restored(ledger) if ledger is not None else None
         self._client = Client(credentials)
+        self._holder = self._held(lease) if lease is not None else None
         self._reflectors = [
             reflector
             for resource in self._resources
@@ -194,7 +208,11 @@ class Daemon:
         ]
         self._monitor = Monitor(self.registry)
         self._server = Server(
-            self.registry, Exposition(self.registry), self.statuses, cluster=settings.cluster
+            self.registry,
+            Exposition(self.registry),
+            self._shown,
+            notes=self._notes,
+            cluster=settings.cluster,
         )
         self._exporter = self._otlp(otlp, settings.cluster) if otlp is not None else None
         if ledger is not None and otlp is not None and not otlp.delta:
@@ -230,6 +248,18 @@ class Daemon:
     def statuses(self) -> list[ReflectorStatus]:
         return [reflector.status for reflector in self._reflectors]
 
+    def _held(self, claim: Claim) -> Holder:
+        return Holder(Leases(self._client, claim.namespace), claim, self.registry, self._clock)
+
+    def _shown(self) -> list[ReflectorStatus]:
+        """What readiness is made of. Who stands by is ready: else a rolling update would never end
+        the daemon that it waits for."""
+        standing_by = self._holder is not None and self._holder.state is LeaseState.STANDBY
+        return [] if standing_by else self.statuses()
+
+    def _notes(self) -> list[str]:
+        return [self._holder.note] if self._holder is not None else []
+
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set; then what was counted last is exported."""
         gc.set_threshold(*GC_THRESHOLDS)
@@ -238,7 +268,7 @@ class Daemon:
         log.info("listening", address=self.address, version=__version__)
         try:
             await self._work(stop)
-            await self._tick()
+            await self._last_tick()
         finally:
             await self._drain()
 
@@ -250,12 +280,16 @@ class Daemon:
             ]
             if self._exporter is not None:
                 tasks.append(group.create_task(self._keep_exporting(), name="otlp"))
+            if self._holder is not None:
+                tasks.append(group.create_task(_end_when_lost(self._holder, stop), name="lease"))
             await stop.wait()
             for task in tasks:
                 task.cancel()
 
     async def _watch(self, group: asyncio.TaskGroup) -> None:
         """Starts the reflectors, a stage of ``order`` after the other, and ends them all."""
+        if self._holder is not None:
+            self._pipeline.inherited = await self._holder.acquire()
         deadline = asyncio.get_running_loop().time() + FIRST_LISTS
         order = {resource.name: resource.order for resource in self._resources}
         tasks = []
@@ -281,6 +315,8 @@ class Daemon:
         self._derive()
         if self._keeper is not None:
             await self._keeper.step()
+        elif self._holder is not None:
+            await self._holder.step(self.statuses())
         else:
             self.registry.publish()
         if not self._ready and all(status.ready for status in self.statuses()):
@@ -289,6 +325,14 @@ class Daemon:
             # What was made until now will stay, and need not be looked through again.
             gc.collect()
             gc.freeze()
+
+    async def _last_tick(self) -> None:
+        if self._holder is None:
+            await self._tick()
+            return
+        self._derive()
+        read = self._exporter is not None
+        await self._holder.release(self.statuses(), LAST_COMMIT, commit=read)
 
     def _derive(self) -> None:
         self._pipeline.tick(self._clock())
@@ -319,6 +363,11 @@ class Daemon:
         except TimeoutError:
             log.warning("not everything was closed in time", seconds=DRAIN)
         log.info("stopped")
+
+
+async def _end_when_lost(holder: Holder, stop: asyncio.Event) -> None:
+    await holder.lost.wait()
+    stop.set()
 
 
 def _name(reflector: Reflector) -> str:

@@ -279,7 +279,7 @@ def type_name(kind: Any) -> str:
 
 
 def _default(value: object) -> str:
-    return f"`{value}`" if value else "empty"
+    return "empty" if value in ("", (), {}) else f"`{value}`"
 
 
 def settings_yaml(values: settings.Settings | None = None) -> str:

@@ -102,6 +102,25 @@ class Ledger:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lease:
+    """Where a daemon without a ledger keeps up to where it has counted, so that the one after it
+    counts what ended while none was there, and no more."""
+
+    enabled: Literal["auto", "always", "never"] = "auto"
+    """Whether to use a Lease; auto does in a pod that has no ledger. With a ledger there is none:
+    it knows more."""
+    namespace: str = field(default="", metadata={"check": checks.namespace})
+    """Namespace of the Lease; empty takes the pod's own."""
+    shard: int = field(default=0, metadata={"check": checks.shard})
+    """Number in the Lease's name, argoscope-0 for shard 0. Daemons that watch different things
+    need different ones; of two with the same, the second stands by."""
+    holder: str = ""
+    """Name under which the Lease is held; empty takes the host name, which in a pod is the pod's.
+    A daemon of the same name takes the Lease over at once, another one when it was let go or has
+    not been renewed for 30 s."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The daemon's settings."""
 
@@ -126,6 +145,7 @@ class Settings:
     resources: Resources = field(default_factory=Resources)
     series: Series = field(default_factory=Series)
     ledger: Ledger = field(default_factory=Ledger)
+    lease: Lease = field(default_factory=Lease)
 
     def kinds(self) -> "tuple[AnyResource, ...]":
         """The kinds that are not switched off, in the order of their first lists."""

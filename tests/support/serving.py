@@ -14,6 +14,7 @@ from argoscope.catalogue import catalogue
 from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.prometheus import Exposition
 from argoscope.kube.config import Access, Static
+from argoscope.lease.claim import Claim
 from argoscope.ledger.ledger import Ledger
 from argoscope.metrics.registry import Registry
 from argoscope.server import Server, bind
@@ -83,6 +84,7 @@ async def daemon(
     *,
     otlp: OtlpSettings | None = None,
     ledger: Ledger | None = None,
+    lease: Claim | None = None,
 ) -> AsyncIterator[Site]:
     """A running daemon that serves; a task of it that fails, fails the test."""
     running = Daemon(
@@ -91,6 +93,7 @@ async def daemon(
         bind("127.0.0.1", 0),
         otlp=otlp,
         ledger=ledger,
+        lease=lease,
         watching=WatchSettings(),
         clock=virtual_clock,
     )
