@@ -17,7 +17,7 @@ from typing import IO, Any, Self
 from argoscope.ledger.errors import FAULTS, LedgerError, explained
 from argoscope.ledger.rows import Batch, Row, intact, sealed
 from argoscope.ledger.schema import MIGRATIONS, check_version, migrate
-from argoscope.ledger.wal import check_log
+from argoscope.ledger.wal import boot, check_log
 
 FILE = "argoscope.db"
 """Name of the ledger in a folder."""
@@ -82,11 +82,17 @@ class Database:
             connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
             # A file that is not ours, or newer, must be left as it is.
             check_version(connection, path, len(migrations))
-            check_log(path)
             _check(connection, path)
+            powered = _was_powered(lock)
+            if powered:
+                check_log(path)
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
             migrate(connection, path, migrations)
+            if not powered:
+                # What lies behind the end of the log may look whole: it must not be found later.
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            _sign(lock)
             database = cls(path, connection, lock)
             database._begin()
         except (*FAULTS, LedgerError) as error:
@@ -311,14 +317,11 @@ def _locked(path: Path) -> IO[str]:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.seek(0)
-        holder = lock.read(200).strip()
+        holder = lock.readline().strip()
         lock.close()
         if isinstance(error, BlockingIOError):
             raise LedgerError(path, "locked", holder) from error
         raise
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {os.uname().nodename}\n")
-    lock.flush()
     return lock
 
 
@@ -326,6 +329,20 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     problems = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
     if problems != ["ok"]:
         raise LedgerError(path, "corrupt", "; ".join(problems))
+
+
+def _was_powered(lock: IO[str]) -> bool:
+    """Whether the machine has not been started anew since the ledger was opened last."""
+    lock.seek(0)
+    now = boot()
+    return bool(now) and now in lock.read(200)
+
+
+def _sign(lock: IO[str]) -> None:
+    """Say who holds it, and under which start of the machine."""
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()} on {os.uname().nodename}\nboot {boot()}\n")
+    lock.flush()
 
 
 def _chunks(rows: list[Row], columns: int) -> Iterable[list[Row]]:
