@@ -157,5 +157,5 @@ def grant(namespace: str) -> str:
     verbs = ",".join(VERBS)
     return (
         f"kubectl create role argoscope-lease --namespace={namespace} --verb={verbs}"
-        f" --resource=leases.{GROUP}, and bind it to the account (the manifests in deploy/ do)"
+        f" --resource=leases.{GROUP}, and bind it to the account"
     )
