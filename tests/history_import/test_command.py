@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -156,6 +157,42 @@ async def test_an_error_of_the_server_is_one_line(tmp_path: Path) -> None:
     )
 
 
+async def test_a_terminal_shows_a_bar_and_problems_on_lines_of_their_own(tmp_path: Path) -> None:
+    runs, _ = archive(SEED, 200, time.time())
+    ours, theirs = os.openpty()
+    async with archive_server(runs) as server:
+        server.broken = {run_["metadata"]["uid"]: 404 for run_ in runs[50:60]}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "argoscope", "import", "server", server.address, "--dry-run"),
+            env={**os.environ, "ARGO_TOKEN": TOKEN, "TERM": "xterm", "COLUMNS": "80"},
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        out, shown = await asyncio.wait_for(
+            asyncio.gather(process.stdout.read(), asyncio.to_thread(_all, ours)),  # type: ignore[union-attr]
+            SECONDS,
+        )
+        await process.wait()
+    os.close(ours)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
+    problems = [line for line in re.split(r"[\r\n]+", plain) if "gone:" in line]
+    assert len(problems) == 10
+    assert all(line.startswith(("ci/", "etl/")) for line in problems)
+    assert "200/200" in plain
+    assert b"would be imported 190 runs" in out
+
+
+def _all(terminal: int) -> bytes:
+    found = b""
+    try:
+        while piece := os.read(terminal, 65536):
+            found += piece
+    except OSError:  # as Linux says it when the other side has been closed
+        pass
+    return found
+
+
 async def test_an_empty_archive_is_no_silent_success(tmp_path: Path) -> None:
     async with archive_server([]) as server:
         code, out, _ = await run("server", server.address, "--ledger", str(tmp_path / "l.db"))
@@ -238,6 +275,8 @@ async def test_a_full_disk_keeps_what_was_committed(tmp_path: Path) -> None:
     assert process.returncode == 1, err
     assert b"ledger" in err
     assert b"Traceback" not in err
-    assert rows(path) % 1_000 == 0
-    code, _, _ = await run("files", f"{tmp_path}/list.jsonl", "--ledger", str(path))
+    kept = rows(path)
+    assert 0 < kept < 5_000
+    code, out, _ = await run("files", f"{tmp_path}/list.jsonl", "--ledger", str(path))
     assert (code, rows(path)) == (0, 5_000)
+    assert f"known before      {kept:,}" in out

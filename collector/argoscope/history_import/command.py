@@ -232,8 +232,9 @@ def files_command(common: Common, paths: tuple[str, ...]) -> None:
         kubectl get workflows -A -o json | argoscope import files --ledger PATH -
     """
     others: Counter[str] = Counter()
-    problems = Problems()
-    with _Run(common, problems) as importer, Bar() as bar:
+    bar = Bar()
+    problems = Problems(bar.say)
+    with _Run(common, problems) as importer, bar:
         bar.begin(0)
         importer.objects(workflows(paths, problems, others), bar.advance)
     problems.close(others)
@@ -323,10 +324,11 @@ def _opened(path: str) -> Ledger:
 
 
 def _import(common: Common, opened: Callable[[], Awaitable[Archive]]) -> None:
-    problems = Problems()
+    bar = Bar()
+    problems = Problems(bar.say)
     with _Run(common, problems) as importer:
         try:
-            asyncio.run(_drain(importer, opened))
+            asyncio.run(_drain(importer, opened, bar))
         except KeyboardInterrupt:
             importer.commit()
             _report(importer, common)
@@ -336,10 +338,10 @@ def _import(common: Common, opened: Callable[[], Awaitable[Archive]]) -> None:
     _report(importer, common)
 
 
-async def _drain(importer: Importer, opened: Callable[[], Awaitable[Archive]]) -> None:
+async def _drain(importer: Importer, opened: Callable[[], Awaitable[Archive]], bar: Bar) -> None:
     archive = await opened()
     try:
-        with Bar() as bar:
+        with bar:
             await importer.archive(archive, bar.advance, bar.begin, bar.advance)
     finally:
         await archive.close()

@@ -57,3 +57,10 @@ class Bar:
             self._told_at = now
             of = f" of {self._total:,}" if self._total else ""
             click.echo(f"{self._what} {self._done:,}{of} workflows", err=True)
+
+    def say(self, text: str) -> None:
+        """A line of text on stderr, above the bar if there is one."""
+        if self._terminal:
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(text, err=True)
