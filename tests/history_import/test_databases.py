@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -360,6 +361,19 @@ def test_an_url_that_is_none_is_refused_without_repeating_it(url: str, tmp_path:
     assert "s3cret" not in done.output
     assert "URL" in done.output
     assert not (tmp_path / "l").exists()
+
+
+@pytest.mark.parametrize(
+    ("driver", "module", "extra"),
+    [("psycopg", "postgres", "postgres"), ("pymysql", "mysql", "mysql")],
+)
+def test_a_driver_that_is_not_installed_names_the_extra(
+    driver: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, driver, None)
+    monkeypatch.delitem(sys.modules, f"argoscope.history_import.{module}", raising=False)
+    with pytest.raises(SourceError, match=rf"pip install 'argoscope\[{extra}\]'"):
+        driver_for(f"{module}://u@h/d" if module == "mysql" else "postgresql://u@h/d")
 
 
 def test_batches_hold_as_many_objects_as_they_should(site: Site) -> None:
