@@ -6,12 +6,13 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from argoscope.catalogue import catalogue
 from argoscope.ledger.keeper import Keeper
 from argoscope.ledger.ledger import Change, Ledger
+from argoscope.ledger.rows import Batch
 from argoscope.metrics.held import Held
 from argoscope.metrics.registry import Registry
 from argoscope.pipeline import Pipeline
@@ -37,6 +38,17 @@ BUSY = 0.3
 """Part of the time that the event loop is busy beside the commits."""
 
 
+class Timed(Ledger):
+    """A ledger that notes how long each commit took, as argoscope_ledger_commit_seconds does."""
+
+    seconds: ClassVar[list[float]] = []
+
+    def write(self, batch: Batch) -> None:
+        begin = time.perf_counter()
+        super().write(batch)
+        self.seconds.append(time.perf_counter() - begin)
+
+
 def run(quick: bool = False) -> list[dict[str, Any]]:
     scale = 10 if quick else 1
     with tempfile.TemporaryDirectory() as folder:
@@ -47,24 +59,25 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         ledger.close()
         start(folder)
         seconds = (time.perf_counter() - begin) * scale
-        ledger = Ledger.open(folder)
+        ledger = Timed.open(folder)
         live(ledger)
         rows = asyncio.run(commits(ledger, Registry(catalogue()), COMMITS // scale))
         rows.append(row("ledger, 1 million run records", size, "MB", SIZE_BAR))
-    what = "start with 1 million run records, all of this week"
+    what = "start with 1 million run records of 30 days"
     return [*rows, row(what, seconds, "s", START_BAR)]
 
 
-def row(name: str, value: float, unit: str, bar: float) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "bar": bar, "met": value <= bar}
+def row(name: str, value: float, unit: str, bar: float | None) -> dict[str, Any]:
+    met = bar is None or value <= bar
+    return {"name": name, "value": value, "unit": unit, "bar": bar, "met": met}
 
 
 def fill(ledger: Ledger, runs: int) -> None:
-    """Runs of the last six days."""
+    """Runs of the last 30 days, which is how long they are kept."""
     seeded = random.Random(4)
     for at in range(0, runs, 20_000):
         for number in range(at, min(at + 20_000, runs)):
-            ledger.record(record(seeded, number, time.time() - 6 * DAY * (1 - number / runs)))
+            ledger.record(record(seeded, number, time.time() - 30 * DAY * (1 - number / runs)))
         ledger.commit(Held())
         ledger.database.checkpoint()
 
@@ -110,6 +123,7 @@ async def commits(ledger: Ledger, registry: Registry, count: int) -> list[dict[s
     await keeper.commit(60.0)
     load = asyncio.create_task(busy(), name="load")
     spent, took = 0.0, []
+    Timed.seconds.clear()
     for number in range(count):
         for event in range(EVENTS):
             count_one(registry, seeded)
@@ -123,12 +137,15 @@ async def commits(ledger: Ledger, registry: Registry, count: int) -> list[dict[s
         spent += time.process_time() - cpu - (_loaded[0] - loaded)
     load.cancel()
     assert await keeper.close(60.0)
-    took.sort()
-    p99 = took[int(len(took) * 0.99)] * 1e3
     return [
         row(f"commits at {EVENTS:,} events a second", spent / count * 100, "% of a core", CORE_BAR),
-        row("commit and publish, p99, beside a busy loop", p99, "ms", P99_BAR),
+        row("commit, p99, beside a busy event loop", p99(Timed.seconds), "ms", P99_BAR),
+        row("commit and publication, p99, beside the same", p99(took), "ms", None),
     ]
+
+
+def p99(seconds: list[float]) -> float:
+    return sorted(seconds)[int(len(seconds) * 0.99)] * 1e3
 
 
 def changes(seeded: random.Random) -> Iterator[Change]:

@@ -13,9 +13,10 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Self
+from zlib import crc32
 
 from argoscope.ledger.errors import FAULTS, LedgerError, explained
-from argoscope.ledger.rows import Batch, Row, intact, sealed
+from argoscope.ledger.rows import Batch, Row, packed, sealed
 from argoscope.ledger.schema import MIGRATIONS, check_version, migrate
 from argoscope.ledger.wal import boot, check_log
 
@@ -25,6 +26,7 @@ EXPIRED = 5_000
 """Run records that one commit deletes at most: some 20 ms."""
 CHECKPOINT_BYTES = 4 << 20
 """Size of the write-ahead log from which it is worked into the file."""
+_STATEMENTS = 16  # kept prepared: those with all rows, up to 0.1 MB each
 _BUSY = 5_000  # milliseconds that a checkpoint of a reading `argoscope ledger` may hold us up
 
 _PRAGMAS = (
@@ -41,7 +43,7 @@ _PRAGMAS = (
 )
 _COLUMNS = {"meta": 3, "metric": 3, "series": 6, "acknowledged": 5, "object": 4, "run": 16}
 _COUNTED = 14  # place of the column in a row of run
-_PARAMETERS = 32_766  # SQLITE_MAX_VARIABLE_NUMBER since SQLite 3.32
+_ROWS = 256  # of a statement: with more, preparing it costs what fewer turns would save
 
 
 def locate(path: str | Path) -> Path:
@@ -75,9 +77,8 @@ class Database:
             raise explained(path, error) from error
         connection = None
         try:
-            # Statements with thousands of parameters are never the same twice: none is kept.
             connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, cached_statements=0
+                path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
             )
             connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
             # A file that is not ours, or newer, must be left as it is.
@@ -135,8 +136,8 @@ class Database:
     def write(self, batch: Batch) -> None:
         """One transaction with all of the batch. Raises LedgerError; then nothing of it is there.
 
-        All rows of a table go in with one statement: after each one, Python's global lock has to
-        be got back from the event loop, which may take milliseconds.
+        Hundreds of rows go in with one statement: after each one, Python's global lock has to be
+        got back from the event loop, which may take milliseconds.
         """
         execute = self._connection.execute
         runs = self.runs
@@ -172,7 +173,7 @@ class Database:
         """Insert rows; returns how many were changed."""
         before = self._connection.total_changes
         one = f"({','.join('?' * _COLUMNS[table])})"
-        for chunk in _chunks(rows, _COLUMNS[table]):
+        for chunk in _chunks(rows):
             values = ",".join([one] * len(chunk))
             self._connection.execute(
                 f"INSERT OR {conflict} INTO {table} VALUES {values}",  # noqa: S608 - our names
@@ -189,7 +190,7 @@ class Database:
         return added
 
     def _remove(self, keys: list[Row]) -> None:
-        for chunk in _chunks(keys, 2):
+        for chunk in _chunks(keys):
             values = ",".join(["(?,?)"] * len(chunk))
             self._connection.execute(
                 f"DELETE FROM object WHERE (kind, uid) IN (VALUES {values})",  # noqa: S608
@@ -257,7 +258,7 @@ class Database:
         """Rows whose last column is their CRC; raises LedgerError for one that is not intact."""
         try:
             for row in self._connection.execute(query, parameters):
-                if not intact(row):
+                if crc32(packed(row[:-1])) != row[-1]:
                     raise LedgerError(self.path, "corrupt", f"a row is not what was written: {row}")
                 yield row
         except FAULTS as error:
@@ -345,10 +346,8 @@ def _sign(lock: IO[str]) -> None:
     lock.flush()
 
 
-def _chunks(rows: list[Row], columns: int) -> Iterable[list[Row]]:
-    """Rows in as few pieces as the number of parameters of a statement allows."""
-    size = _PARAMETERS // columns
-    return (rows[at : at + size] for at in range(0, len(rows), size))
+def _chunks(rows: list[Row]) -> Iterable[list[Row]]:
+    return (rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS))
 
 
 def _inode(path: Path) -> int:

@@ -16,7 +16,8 @@ Row = tuple[Any, ...]
 State = float | tuple[tuple[int, ...], float]
 """A counter's value, or a histogram's counts of single buckets and sum."""
 
-_packed = msgspec.msgpack.Encoder().encode
+packed = msgspec.msgpack.Encoder().encode
+"""What CRCs are made of. Doubles, integers, text and bytes come back from SQLite as they were."""
 _json = msgspec.json.Encoder(order="deterministic").encode
 _labels = msgspec.json.Decoder(tuple[str, ...]).decode
 _seconds = msgspec.json.Decoder(dict[str, float]).decode
@@ -54,13 +55,7 @@ class Batch:
 
 def sealed(*columns: Any) -> Row:
     """The columns and, behind them, their CRC-32."""
-    return (*columns, crc32(_packed(columns)))
-
-
-def intact(row: Row) -> bool:
-    """Whether a row that was read is what was written. Doubles, integers and text come back from
-    SQLite with the type that they were written with."""
-    return bool(crc32(_packed(row[:-1])) == row[-1])
+    return (*columns, crc32(packed(columns)))
 
 
 def labels_text(labels: Labels) -> str:
