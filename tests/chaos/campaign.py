@@ -16,12 +16,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from argoscope.simulator.api_server import ApiServer
-from argoscope.simulator.cluster import Cluster
 from chaos import ghosts, verdict
 from chaos.crons import Cron
-from chaos.disturbance import Disturbance
 from chaos.ghosts import GHOSTS, Ghost
+from chaos.grounds import Ground, Simulated
 from chaos.pipelines import Burst, Line
 from chaos.receiver import Receiver
 from chaos.releases import Releases, Waiting
@@ -33,6 +31,7 @@ QUIET = 60.0
 """Seconds that the daemon may take in the end until it shows the truth."""
 _STEP = 0.04
 _LINES, _BURSTS, _EACH_GHOST, _RELEASES, _WAITING = 12, 2, 2, 3, 2
+_FEWER_LINES = 4
 _MOMENTS = ("random", "random", "commit", "commit", "export", "start")
 
 
@@ -65,32 +64,37 @@ class Report:
 class Campaign:
     """``run`` once. ``say`` is told about the progress."""
 
-    def __init__(self, seed: int, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        folder: Path,
+        say: Callable[[str], None],
+        ground: Ground | None = None,
+    ) -> None:
         self.report = Report(seed)
+        self._ground = ground or Simulated(seed + 2)
         self._folder = folder
         self._say = say
         self._random = Random(seed)
-        self._api = ApiServer(Cluster(seed=seed))
-        self._api.bookmark_seconds = 0.5
-        self.stage = Stage(self._api.cluster, Random(seed + 1))
+        self.stage = Stage(self._ground, Random(seed + 1))
         self._actors: list[Actor] = []
         self._ghosts: list[Ghost] = []
         self._crons: list[Cron] = []
-        self._disturbance = Disturbance(self._api, Random(seed + 2))
         self._receiver = Receiver(Random(seed + 3))
 
     async def run(self, kills: int) -> Report:
         began = time.monotonic()
-        async with self._api, self._receiver.serving():
-            kubeconfig = self._folder / "kubeconfig"
-            kubeconfig.write_text(kubeconfig_of(self._api.address))
+        async with (
+            self._ground.serving(self._folder) as kubeconfig,
+            self._receiver.serving(),
+        ):
             self.victim = Victim(self._folder, kubeconfig, self._folder / "argoscope.db")
             scraper = Scraper(self.victim.address, lambda: self.victim.life, self._saw)
-            self._cast_first(time.time())
+            self._cast_first(self._now())
             async with _tasks(scraper.run()), self.victim.mortal():
                 await self._first_life()
-                self._cast(time.time())
-                async with _tasks(self._play(), self._disturbance.run()):
+                self._cast(self._now())
+                async with _tasks(self._play(), self._ground.disturb()):
                     while self.report.kills < kills:
                         await self._live_and_die()
                     await self._last_life()
@@ -106,22 +110,29 @@ class Campaign:
         """What is there before the daemon first looks, and is history until then."""
         self._crons = [Cron("every-minute", self.stage, now)]
         self._actors += self._crons
-        self._actors += [Releases(f"release-{n}", self.stage, now) for n in range(_RELEASES)]
+        if self._ground.whole:
+            self._actors += [Releases(f"release-{n}", self.stage, now) for n in range(_RELEASES)]
 
     def _cast(self, now: float) -> None:
-        stage = self.stage
-        self._ghosts = [kind(n, stage) for kind in GHOSTS for n in range(_EACH_GHOST)]
+        stage, whole = self.stage, self._ground.whole
+        each = _EACH_GHOST if whole else 1
+        self._ghosts = [kind(n, stage) for kind in GHOSTS for n in range(each)]
         self._actors += [
-            *(Line(f"line-{n}", stage) for n in range(_LINES)),
+            *(Line(f"line-{n}", stage) for n in range(_LINES if whole else _FEWER_LINES)),
             *(Burst(f"burst-{n}", stage) for n in range(_BURSTS)),
-            *(Waiting(f"waiting-{n}", stage, now) for n in range(_WAITING)),
             *self._ghosts,
         ]
+        if whole:
+            self._actors += [Waiting(f"waiting-{n}", stage, now) for n in range(_WAITING)]
+
+    def _now(self) -> float:
+        return time.time() + self._ground.ahead
 
     async def _play(self) -> None:
         while True:
             for actor in self._random.sample(self._actors, len(self._actors)):
-                actor.advance(time.time())
+                actor.advance(self._now())
+            await self._ground.written()
             await asyncio.sleep(_STEP)
 
     # -- the lives
@@ -129,6 +140,7 @@ class Campaign:
     async def _first_life(self) -> None:
         """Until all kinds have been listed: from then on nothing is history."""
         self.stage.alive = True
+        await self._ground.written()
         await self.victim.start()
         await self.victim.listening()
         name = "argoscope_ledger_last_commit_timestamp_seconds"
@@ -152,6 +164,7 @@ class Campaign:
 
     async def _be_alive(self, otlp: dict[str, str], moment: str) -> None:
         self.stage.alive = True
+        await self._ground.written()
         await self.victim.start(otlp)
         if moment == "start":
             await asyncio.sleep(self._random.uniform(0.5, 1.2))
@@ -183,7 +196,7 @@ class Campaign:
         """Everything comes to rest; then what is shown is the truth, and so it is after a clean
         end and another start."""
         self.stage.draining = True
-        self._disturbance.stop()
+        self._ground.calm()
         await self._be_compared()
         code = await self.victim.stop()
         if code != 0:
@@ -206,7 +219,7 @@ class Campaign:
         found = [f"{one}: still going on" for one in self._actors if not one.idle]
         found += verdict.series(self.stage)
         found += ghosts.problems(self._ghosts, self.stage)
-        found += [problem for cron in self._crons for problem in cron.problems(time.time())]
+        found += [problem for cron in self._crons for problem in cron.problems(self._now())]
         return found
 
     async def _until(
@@ -232,21 +245,6 @@ class Campaign:
         with sqlite3.connect(f"file:{self.victim.ledger}?mode=ro", uri=True) as ledger:
             report.problems += verdict.run_records(ledger, self.stage)
         report.problems += verdict.log_lines(self.victim.log)
-
-
-def kubeconfig_of(server: str) -> str:
-    """A kubeconfig for that address, in JSON, which is YAML."""
-    named = {"name": "chaos"}
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "chaos",
-            "clusters": [{**named, "cluster": {"server": server}}],
-            "users": [{**named, "user": {}}],
-            "contexts": [{**named, "context": {"cluster": "chaos", "user": "chaos"}}],
-        }
-    )
 
 
 @asynccontextmanager

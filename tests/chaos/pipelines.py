@@ -85,7 +85,7 @@ class Line:
         self._stage.truth.close(case.uid)
         into = self._stage.truth.expected[self._name]
         name = case.run.name
-        for pod in case.run.pods[case.uncounted :]:
+        for pod in case.run.pods[case.uncounted :] if self._stage.has("pods") else ():
             template = pod["metadata"]["name"].removeprefix(f"{name}-").rpartition("-")[0]
             for stage in ("schedule", "init", "prepare", "main", "wait"):
                 labels = {"namespace": NAMESPACE, "pipeline": self._name}

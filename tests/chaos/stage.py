@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
-from argoscope.simulator.cluster import Cluster
 from chaos.truth import Object, Truth
 
 NAMESPACE = "chaos"
@@ -34,11 +33,20 @@ class Shown:
         )
 
 
+class Writer(Protocol):
+    """The part of a ``grounds.Ground`` that is written to."""
+
+    whole: bool
+
+    def put(self, plural: str, obj: Object) -> object: ...
+    def remove(self, plural: str, obj: Object) -> None: ...
+
+
 class Stage:
     """``put`` and ``remove`` write to the cluster, and into the truth."""
 
-    def __init__(self, cluster: Cluster, random: Random) -> None:
-        self.cluster = cluster
+    def __init__(self, writer: Writer, random: Random) -> None:
+        self._writer = writer
         self.random = random
         self.truth = Truth()
         self.shown = Shown()
@@ -48,12 +56,17 @@ class Stage:
         """Nothing new is to be begun: the campaign ends."""
 
     def put(self, plural: str, obj: Object) -> None:
-        self.cluster.put(plural, obj)
+        if self.has(plural):
+            self._writer.put(plural, obj)
         if plural == "workflows":
             self.truth.saw(obj)
 
     def remove(self, plural: str, obj: Object) -> None:
-        self.cluster.remove(plural, obj)
+        if self.has(plural):
+            self._writer.remove(plural, obj)
+
+    def has(self, plural: str) -> bool:
+        return self._writer.whole or plural in ("workflows", "cronworkflows")
 
     def settled(self, name: str) -> bool:
         """The daemon has shown, so committed, all that is expected of a pipeline or rollout."""

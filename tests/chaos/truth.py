@@ -36,9 +36,8 @@ class Truth:
     def __init__(self) -> None:
         self.expected: dict[str, Counter[str]] = defaultdict(Counter)
         self.attempts: dict[tuple[str, int], str] = {}
-        """(uid, finishedAt in Unix seconds) -> phase of every run attempt there ever was."""
-        self.week: Counter[tuple[str, bool]] = Counter()
-        """(pipeline, failed) -> attempts that are counted for certain."""
+        """(name, finishedAt in Unix seconds) -> phase of every run attempt there ever was. No name
+        comes twice, and uids are the API server's to give."""
         self._states: dict[str, list[Object]] = {}
         self._counted: dict[str, Counter[str]] = {}
 
@@ -49,7 +48,7 @@ class Truth:
         status = state["status"]
         if status.get("phase") in OVER:
             end = int(datetime.fromisoformat(status["finishedAt"]).timestamp())
-            self.attempts[state["metadata"]["uid"], end] = status["phase"]
+            self.attempts[state["metadata"]["name"], end] = status["phase"]
 
     def close(self, uid: str) -> None:
         """All of its states have been written, or all until it is retried: they must be counted.

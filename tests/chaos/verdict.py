@@ -45,12 +45,12 @@ def _is_certain(line: str) -> bool:
 
 def run_records(ledger: sqlite3.Connection, stage: Stage) -> list[str]:
     """Run records that are of no attempt, of a wrong phase, or missing."""
-    rows = ledger.execute("SELECT uid, finished, phase, pipeline, counted FROM run").fetchall()
+    rows = ledger.execute("SELECT name, finished, phase, counted FROM run").fetchall()
     attempts = stage.truth.attempts
     found = []
-    for uid, finished, phase, pipeline, counted in rows:
-        if attempts.get((uid, int(finished))) != phase or not counted:
-            found.append(f"run record of {pipeline} {uid} at {finished}: {phase}, {counted=}")
+    for name, finished, phase, counted in rows:
+        if attempts.get((name, int(finished))) != phase or not counted:
+            found.append(f"run record of {name} at {finished}: {phase}, {counted=}")
     shown = stage.shown.total("argo_workflow_runs_total")
     if len(rows) != shown:
         found.append(f"{len(rows)} run records, {shown:.0f} runs counted")

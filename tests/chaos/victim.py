@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 
 from chaos import wal
+from support.ledgers import subprocess_environment
 
 START = 60.0
 """Seconds that a start may take on a machine that is very busy."""
@@ -37,11 +38,8 @@ class Victim:
         self._command += ["--log-format", "json"]
 
     async def start(self, otlp: Mapping[str, str] | None = None) -> None:
-        environ = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("ARGOSCOPE_", "OTEL_", "KUBE"))
-        }
+        foreign = ("ARGOSCOPE_", "OTEL_", "KUBE")
+        environ = {n: v for n, v in subprocess_environment().items() if not n.startswith(foreign)}
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self._command, env=environ | dict(otlp or {}), stdout=log, stderr=log
