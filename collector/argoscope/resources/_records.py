@@ -17,6 +17,9 @@ from argoscope.resources._base import Seen, Sink
 R = TypeVar("R")
 
 _EXACT = float(2**53)
+_UNREADABLE = b"\0"
+"""In place of a record that could not be written: so the object will be history, as of any record
+that can't be read, and not new. No layout has version 0."""
 
 
 class Codec(Generic[R]):
@@ -77,8 +80,14 @@ class Journal(Generic[R]):
         self, changed: set[str], lookup: Callable[[str], R | None]
     ) -> Iterator[tuple[str, bytes | None]]:
         for key in changed:
-            record = lookup(key)
-            yield key, None if record is None else self._codec.encode(record)
+            data = None
+            try:
+                record = lookup(key)
+                data = None if record is None else self._codec.encode(record)
+            except Exception as error:  # noqa: BLE001 - a bug must cost one object, not the commit
+                self._sink.problem(self._kind, "bug", f"record of {key}: {error!r}")
+                data = _UNREADABLE
+            yield key, data
 
     def read(self, records: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, R]]:
         """The records that can be read; of the others it is remembered that they were."""

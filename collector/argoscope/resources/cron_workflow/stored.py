@@ -40,6 +40,7 @@ class StoredCron(msgspec.Struct, array_like=True, tag=0, gc=False):
     reported: list[float]
     newest: float
     dropped: Dropped
+    inherited: float = 0.0
 
 
 class Clock(msgspec.Struct, array_like=True, tag=2, gc=False):
@@ -133,6 +134,7 @@ def _pack(cron: Cron) -> StoredCron:
         reported=sorted(calendar.reported),
         newest=cron.runs.newest,
         dropped=cron.runs.dropped,
+        inherited=cron.inherited,
     )
 
 
@@ -153,6 +155,7 @@ def _unpack(stored: StoredCron, now: float) -> Cron:
         uid=stored.uid,
         since=stored.since,
         baseline=stored.baseline,
+        inherited=stored.inherited,
         spec=stored.spec,
         stopped=stored.stopped,
         active=frozenset(stored.active),

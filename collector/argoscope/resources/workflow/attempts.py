@@ -26,7 +26,7 @@ from argoscope.resources.workflow.nodes import (
     template_of,
 )
 from argoscope.resources.workflow.objects import Node
-from argoscope.resources.workflow.record import Record
+from argoscope.resources.workflow.record import REPLACED, Record
 from argoscope.resources.world import PodEnd, Run, World
 
 FUTURE = 3600.0
@@ -67,11 +67,12 @@ def count_attempts(
 ) -> None:
     """Count the finished attempts that ``record`` does not hold yet, and add them to it."""
     run = record.run
+    replaced = record.nodes == REPLACED
     if len(nodes) != record.nodes:
         record.nodes = len(nodes)
         _declare(sink, run, nodes, templates)
     over = run.phase in RUN_PHASES
-    found, record.done = new_attempts(nodes, record.done, record.since, over)
+    found, record.done = new_attempts(nodes, record.done, record.since, over, replaced=replaced)
     if not found:
         return
     ends = world.pod_ends.get((run.namespace, run.name), {})

@@ -43,7 +43,7 @@ from argoscope.resources.workflow.metrics import (
 from argoscope.resources.workflow.naming import LABEL_CRON, pipeline_of
 from argoscope.resources.workflow.nodes import SECOND
 from argoscope.resources.workflow.objects import Node, Workflow, inflate
-from argoscope.resources.workflow.record import Record
+from argoscope.resources.workflow.record import REPLACED, Record
 from argoscope.resources.workflow.stored import CODEC, Stored, pack, run_record, unpack
 from argoscope.resources.workflow.waits import observe_locks, observe_pending
 from argoscope.resources.world import Key, Run, World
@@ -98,8 +98,8 @@ class WorkflowDeriver:
 
     def delete(self, uid: str, workflow: Workflow | None, seen: Seen) -> None:
         if workflow is not None:
-            if uid in self._records:
-                self._records[uid].next_inflate = 0.0  # nothing comes after this state
+            if known := self._records.get(uid):
+                known.next_inflate = 0.0  # nothing comes after this state
             self.upsert(workflow, seen)
         record = self._records.pop(uid, None)
         if record is None:
@@ -126,8 +126,7 @@ class WorkflowDeriver:
         if record is None:
             return None
         run = record.run
-        current = self._world.runs.get((run.namespace, run.name))
-        return pack(record, displaced=current is not run)
+        return pack(record, displaced=self._world.runs.get((run.namespace, run.name)) is not run)
 
     def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
         for uid, stored in self._journal.read(records):
@@ -173,8 +172,7 @@ class WorkflowDeriver:
             created=unix(meta.creation_timestamp),
             entrypoint=intern(workflow.spec.entrypoint or (stored.entrypoint if stored else "")),
         )
-        displaced = self._world.runs.get((run.namespace, run.name))
-        if displaced is not None:
+        if displaced := self._world.runs.get((run.namespace, run.name)):
             self._journal.changed.add(displaced.uid)
         self._world.runs[run.namespace, run.name] = run
         self._declare(run)
@@ -297,6 +295,7 @@ class WorkflowDeriver:
             self._sink.count(RUNS_UNOBSERVED, ("retried_unseen",))
         else:
             return
+        record.nodes = REPLACED
         count_action(self._sink, run, "retry")
 
     def _count_run(
@@ -389,7 +388,7 @@ class WorkflowDeriver:
         if self._labels is None:
             return ()
         labels = workflow.metadata.labels or {}
-        values = tuple(labels.get(key, "") for key in self._options.workflow_labels)
+        values = (labels.get(key, "") for key in self._options.workflow_labels)
         return ((self._labels, (run.namespace, run.pipeline, *values), 1.0),)
 
     def _share(self, contribution: Contribution) -> Contribution:

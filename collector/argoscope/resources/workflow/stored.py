@@ -2,6 +2,7 @@
 
 import sys
 from array import array
+from sys import intern
 
 import msgspec
 
@@ -11,7 +12,7 @@ from argoscope.resources._time import unix
 from argoscope.resources.workflow.actions import LABEL_ACTION
 from argoscope.resources.workflow.nodes import is_attempt, retry_children, retry_index
 from argoscope.resources.workflow.objects import Node, Workflow
-from argoscope.resources.workflow.record import Record
+from argoscope.resources.workflow.record import REPLACED, Record
 from argoscope.resources.world import Run
 
 LABEL_ACTOR = "workflows.argoproj.io/actor"
@@ -86,28 +87,29 @@ def unpack(uid: str, stored: Stored) -> tuple[Record, bool]:
     """The record again, and whether it was displaced."""
     flags = stored.flags
     run = Run(
-        namespace=stored.namespace,
+        namespace=intern(stored.namespace),
         name=stored.name,
         uid=uid,
-        pipeline=stored.pipeline,
-        cron=stored.cron,
+        pipeline=intern(stored.pipeline),
+        cron=intern(stored.cron),
         scheduled=stored.scheduled,
-        phase=stored.phase,
+        phase=intern(stored.phase),
         created=stored.created,
         started=stored.started,
         finished=stored.finished,
-        shutdown=stored.shutdown,
+        shutdown=intern(stored.shutdown),
         by_user=bool(flags & _BY_USER),
-        entrypoint=stored.entrypoint,
+        entrypoint=intern(stored.entrypoint),
     )
     done = array("Q")
     done.frombytes(stored.done)
     record = Record(
         run=run,
-        scope=(stored.template, stored.scope),
+        scope=(intern(stored.template), intern(stored.scope)),
         done=_ordered(done),
         counted=stored.counted,
         since=stored.since,
+        nodes=REPLACED,
         pending_seen=bool(flags & _PENDING_SEEN),
         suspended_since=stored.suspended_since,
         waiting=stored.waiting,
