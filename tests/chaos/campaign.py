@@ -32,7 +32,7 @@ QUIET = 60.0
 _STEP = 0.04
 _LINES, _BURSTS, _EACH_GHOST, _RELEASES, _WAITING = 12, 2, 2, 3, 2
 _FEWER_LINES = 4
-_MOMENTS = ("random", "random", "commit", "commit", "export", "start")
+_MOMENTS = ("random", "random", "commit", "commit", "blocked", "export", "start")
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Report:
     kills: int = 0
     moments: Counter[str] = field(default_factory=Counter)
     """Kills by the moment that was chosen; "torn": of those in a commit, the ones that have left
-    a half written transaction."""
+    a half written transaction. "blocked": while a commit waited for a lock."""
     scrapes: int = 0
     exports: int = 0
     runs: int = 0
@@ -176,6 +176,9 @@ class Campaign:
         if moment == "commit":
             torn = await self.victim.kill_in_commit(3.0)
             self.report.moments["torn"] += torn
+            return
+        if moment == "blocked":
+            await self.victim.kill_before_commit(self._random.uniform(0.5, 2.5))
             return
         if moment == "export":
             await self._wait_for_export()

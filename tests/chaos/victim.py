@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import socket
+import sqlite3
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -95,6 +96,17 @@ class Victim:
         torn = await asyncio.to_thread(_catch, pid, Path(f"{self.ledger}-wal"), seconds)
         await self.kill()
         return torn
+
+    async def kill_before_commit(self, seconds: float) -> None:
+        """Holds the lock that a commit needs, so that the commits of that time wait; then kills
+        it. What it shows meanwhile must be what was committed before."""
+        ledger = sqlite3.connect(self.ledger, isolation_level=None)
+        try:
+            ledger.execute("BEGIN IMMEDIATE")
+            await asyncio.sleep(seconds)
+            await self.kill()
+        finally:
+            ledger.close()
 
     def tail(self, lines: int = 25) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
