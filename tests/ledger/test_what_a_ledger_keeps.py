@@ -334,3 +334,16 @@ def test_infinity_is_kept(tmp_path: Path) -> None:
     ledger.commit(registry.hold())
     assert contents(ledger)["histograms"][PLACE][1] == math.inf
     ledger.close()
+
+
+def test_the_log_does_not_grow_with_every_commit(tmp_path: Path) -> None:
+    ledger = Ledger.open(tmp_path)
+    sizes = []
+    for number in range(40):
+        rows = [("workflows", f"u{n}", bytes([number]) * 100) for n in range(1000)]
+        ledger.commit(registry_at().hold(), rows)
+        ledger.database.checkpoint()
+        sizes.append(ledger.database.log_bytes())
+    assert max(sizes) < 2 * sizes[9], "written again from its beginning"
+    assert sizes[-1] < 20 << 20
+    ledger.close()

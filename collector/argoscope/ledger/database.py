@@ -24,8 +24,9 @@ FILE = "argoscope.db"
 """Name of the ledger in a folder."""
 EXPIRED = 5_000
 """Run records that one commit deletes at most: some 20 ms."""
-CHECKPOINT_BYTES = 4 << 20
-"""Size of the write-ahead log from which it is worked into the file."""
+CHECKPOINT_ROWS = 5_000
+"""Rows written after which the write-ahead log, by then at most 20 MB, is worked into the file.
+The log's own size says little: it does not shrink, it is written again from its beginning."""
 _STATEMENTS = 16  # kept prepared: those with all rows, up to 0.1 MB each
 _BUSY = 5_000  # milliseconds that a checkpoint of a reading `argoscope ledger` may hold us up
 
@@ -65,6 +66,7 @@ class Database:
         self.expiring = False
         """There are more run records to delete than one commit may."""
         self._connection = connection
+        self._checkpointed = 0
         self._lock = lock
         self._inode = _inode(path)
 
@@ -220,8 +222,9 @@ class Database:
     def checkpoint(self) -> None:
         """Work the log into the file if it has grown; readers do not stop it. LedgerError."""
         try:
-            if self.log_bytes() >= CHECKPOINT_BYTES:
-                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            if self._connection.total_changes - self._checkpointed >= CHECKPOINT_ROWS:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+                self._checkpointed = self._connection.total_changes
         except FAULTS as error:
             raise explained(self.path, error) from error
 
