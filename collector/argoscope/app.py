@@ -289,7 +289,7 @@ class Daemon:
     async def _watch(self, group: asyncio.TaskGroup) -> None:
         """Starts the reflectors, a stage of ``order`` after the other, and ends them all."""
         if self._holder is not None:
-            self._pipeline.inherited = await self._holder.acquire()
+            self._pipeline.inherit(await self._holder.acquire())
         deadline = asyncio.get_running_loop().time() + FIRST_LISTS
         order = {resource.name: resource.order for resource in self._resources}
         tasks = []

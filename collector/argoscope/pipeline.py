@@ -70,8 +70,7 @@ class Pipeline:
         self.registry = registry
         self.world = World()
         self._memory = memory
-        self.inherited: Mapping[str, Mark] = {}
-        """Of kinds (by name) what an earlier daemon has counted that left no memory but this."""
+        self._inherited: Mapping[str, Mark] = {}
         self._sink = _ReportingSink(registry, report or _log_once(), memory)
         options = options or Options()
         self._derivers: dict[str, Deriver[Any]] = {
@@ -93,7 +92,7 @@ class Pipeline:
             self._failed(watched, obj, error)
 
     def _first_sight(self, name: str, obj: Any, size: int, at: float) -> Seen:
-        mark = self.inherited.get(name)
+        mark = self._inherited.get(name)
         if mark is None:
             return Seen(at=at, size=size, history_until=inf)
         version = obj.metadata.resource_version
@@ -149,6 +148,12 @@ class Pipeline:
             self.rosters[name].remember((key for key, _ in records if "/" not in key), streams)
         for deriver in self._derivers.values():
             deriver.recall(self._memory.past_runs(now - WEEK))
+
+    def inherit(self, marks: Mapping[str, Mark]) -> None:
+        """Before anything is watched: up to where an earlier daemon has counted the kinds (by
+        name), which left no memory but this."""
+        self._inherited = marks
+        self.world.counted_until.update((name, mark.until) for name, mark in marks.items())
 
     def changes(self) -> Iterator[tuple[str, str, bytes | None]]:
         """(kind, uid, record) of what has changed since the last call; None for what is gone."""

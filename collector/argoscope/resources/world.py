@@ -71,6 +71,9 @@ class World:
         """(namespace, cron) -> concurrencyPolicy; written by cron_workflow.py."""
         self.node_pools: dict[str, tuple[str, str, str, bool]] = {}
         """Kubernetes node -> (zone, instance type, pool, spot); written by node.py."""
+        self.counted_until: dict[str, float] = {}
+        """Kind (Resource.name) -> until when (Unix seconds) an earlier daemon has counted that left
+        no ledger; written by the pipeline."""
         self.listed: set[str] = set()
         """Kinds (Resource.name) that have been listed completely in this life: what they hold no
         longer is known to be gone."""

@@ -42,6 +42,10 @@ from argoscope.resources.world import Key, Run, World
 MAX_GAP = 300.0
 """Seconds without any call after which the daemon was not watching: it was stopped, or its clock
 was set. What was due in between is not judged."""
+PROMPT = 10.0
+"""Seconds after its time until a run that is made at all is also seen."""
+LIFE = 10.0
+"""Seconds that a run needs at least to be made, reconciled, finished and deleted."""
 
 
 class CronWorkflows:
@@ -79,7 +83,7 @@ class CronWorkflows:
             self._keeper.touch(cron)  # its row has been one without a uid
             cron.uid, cron.since = uid, seen.at
             cron.baseline = seen.history_until > 0.0
-            cron.inherited = seen.history_until if seen.inherited else 0.0
+            cron.inherited = self._world.counted_until.get("workflows", 0.0)
             self._keys[cron.uid] = key
             self._declare(cron)
         self._read_spec(cron, obj, seen.at)
@@ -112,11 +116,16 @@ class CronWorkflows:
         """A run that was due is missed only when it is not in the lists after a restart either."""
         if self._held and {"workflows", "cronworkflows"} <= self._world.listed:
             self._held = False
-            for cron in self._crons.values():
-                cron.walk(now)
-                last = max(cron.last_schedule, cron.runs.newest)
-                cron.calendar.excuse(self._left, min(last, now))
+            if now - self._left > LIFE:
+                self._excuse_unseen(now)
         return self._held
+
+    def _excuse_unseen(self, now: float) -> None:
+        for cron in self._crons.values():
+            cron.walk(now)
+            last = max(cron.last_schedule, cron.runs.newest)
+            made_by = max(PROMPT, cron.spec.deadline)
+            cron.calendar.excuse(self._left - made_by, min(last, now))
 
     def _wake_due(self, now: float) -> None:
         while self._wakes and self._wakes[0][0] <= now:
@@ -266,10 +275,12 @@ class CronWorkflows:
     def _count_replaced(self, cron: Cron, child: Child) -> None:
         if child.replace_seen or not child.terminated or _is_history(cron, child):
             return
-        if cron.runs.successor(child) is not None:
+        successor = cron.runs.successor(child)
+        if successor is not None:
             child.replace_seen = True
             cron.runs.changed.add(child.uid)
-            self._sink.count(REPLACED_RUNS, cron.key, exemplar=child.name)
+            if successor.created > cron.inherited:
+                self._sink.count(REPLACED_RUNS, cron.key, exemplar=child.name)
 
     # -- gauges
 

@@ -134,12 +134,14 @@ class CronRuns:
         return any(c.planned and c.at[0] // 60 == minute for c in self.children.values())
 
     def successor(self, child: Child) -> Child | None:
-        """A run that became due while ``child`` was running."""
+        """The first run that became due while ``child`` was running."""
         ended = child.finished or float("inf")
-        for other in self.children.values():
-            if other.regular and child.at < other.at and other.at[0] <= ended:
-                return other
-        return None
+        due = (
+            other
+            for other in self.children.values()
+            if other.regular and child.at < other.at and other.at[0] <= ended
+        )
+        return min(due, key=lambda other: other.at, default=None)
 
     def last_success(self) -> float:
         """When the latest scheduled run that succeeded had finished; 0 for none."""

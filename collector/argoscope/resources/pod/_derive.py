@@ -63,7 +63,7 @@ class PodDeriver:
         counted = record.flags & _timeline.COUNTED
         if first and seen.history_until:
             _timeline.absorb(record, obj)
-            record.flags |= _timeline.counted_before(record, obj.status.phase in _TERMINAL, seen)
+            record.flags |= _timeline.counted_before(record, obj, seen)
         self._update(record, obj, seen.at)
         if record.phase in _TERMINAL and not counted:
             self._finish(uid, record, obj, seen.at)

@@ -121,14 +121,21 @@ def absorb(record: Record, pod: Pod) -> Condition | None:
     return unscheduled
 
 
-def counted_before(record: Record, ended: bool, seen: Seen) -> int:
+def counted_before(record: Record, pod: Pod, seen: Seen) -> int:
     """The flags of what is history of a pod that is seen for the first time."""
+    ended = pod.status.phase in ("Succeeded", "Failed")
     # An eviction takes the times away: of such a pod only the creation is known for sure.
     if ended and seen.is_history(max(record.last_end, record.created)):
         return COUNTED | STARTUP_COUNTED
-    if seen.inherited and not record.workflow and record.main_start:
-        return STARTUP_COUNTED if seen.is_history(record.main_start) else 0
-    return 0
+    if not seen.inherited or record.workflow or pod.status.phase == "Pending":
+        return 0
+    # A container that was restarted, or is being removed, does not tell when it first started.
+    restarted = any(
+        container.last_state and container.last_state.terminated
+        for container in pod.status.container_statuses or ()
+    )
+    started = (0.0 if restarted else record.main_start) or record.created
+    return STARTUP_COUNTED if seen.is_history(started) else 0
 
 
 def _absorb_init(record: Record, statuses: list[ContainerStatus]) -> None:
@@ -238,7 +245,7 @@ def plausible(seconds: float) -> float | None:
 
 def hear(record: Record, event: PodEvent) -> bool:
     """Whether the event is news; it is none the second time."""
-    told = f"{event.reason} {event.at} {event.pull_seconds}"
+    told = f"{event.reason} {event.at} {event.pull_seconds} {event.pull_error}"
     code = crc32(told.encode()).to_bytes(4, "little")
     heard = record.heard
     if any(heard[place : place + 4] == code for place in range(0, len(heard), 4)):

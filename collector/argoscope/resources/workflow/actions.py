@@ -42,7 +42,9 @@ def note_actions(
     actions = []
     if first and LABEL_RESUBMITTED in (workflow.metadata.labels or {}):
         actions.append("resubmit")
-    if workflow.spec.shutdown and not run.shutdown:
+    # An inherited run may be listed before its cron, which knows whether it replaces its runs.
+    unclear = seen.inherited and run.cron and (run.namespace, run.cron) not in world.cron_policies
+    if workflow.spec.shutdown and not run.shutdown and not unclear:
         run.by_user = stopped_by_user(workflow)
         cause = shutdown_cause(world, workflow, run)
         actions += {"stopped": ["stop"], "terminated": ["terminate"]}.get(cause, [])
