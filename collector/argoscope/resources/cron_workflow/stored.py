@@ -17,7 +17,7 @@ from argoscope.resources.cron_workflow.record import Cron
 from argoscope.resources.cron_workflow.runs import Child, CronRuns, Dropped
 from argoscope.resources.world import Key
 
-CLOCK_EVERY = 10.0
+CLOCK_EVERY = 5.0
 """Seconds after which the clock is written although nothing else is."""
 _CLOCK = "/clock"
 
