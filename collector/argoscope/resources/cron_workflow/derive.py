@@ -44,8 +44,8 @@ MAX_GAP = 300.0
 was set. What was due in between is not judged."""
 PROMPT = 10.0
 """Seconds after its time until a run that is made at all is also seen."""
-LIFE = 10.0
-"""Seconds that a run needs at least to be made, reconciled, finished and deleted."""
+LIFE = 15.0
+"""Seconds that a run needs at least to be made, end, be noticed and be deleted."""
 
 
 class CronWorkflows:
