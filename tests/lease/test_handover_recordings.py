@@ -144,8 +144,7 @@ def _plan(told: Sequence[Event], lives: int, away: float, seed: int) -> list[tup
 
 
 @pytest.mark.parametrize("recording", RECORDINGS)
-@pytest.mark.parametrize(("lives", "away"), [(6, 3.0), (30, 1.0), (8, 60.0)])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize(("lives", "away", "seed"), [(6, 3.0, 1), (30, 1.0, 2), (8, 60.0, 3)])
 def test_together_they_count_everything_once(
     recording: str, lives: int, away: float, seed: int
 ) -> None:

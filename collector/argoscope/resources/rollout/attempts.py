@@ -150,7 +150,7 @@ class RolloutDeriver:
         if not record.hash:
             self._begin(record, obj, seen)
             if _has_ended(record, obj) and (
-                _is_between(record, obj) or seen.is_history(_ended_at(record, obj, seen))
+                _is_between(record, obj) or seen.is_history(status.ended_at(obj, seen))
             ):
                 _rest(record, obj)
         elif not live:
@@ -332,22 +332,13 @@ def _has_ended(record: _Record, obj: Rollout) -> bool:
     return status.is_stable(obj) and (not record.creation or status.was_healthy(obj))
 
 
-def _ended_at(record: _Record, obj: Rollout, seen: Seen) -> float:
-    """When the attempt ended that is seen for the first time; 0 when nothing says it for sure."""
-    if status.is_aborted(obj):
-        return status.aborted_at(obj)
-    if not record.creation:
-        return status.promoted_at(obj)
-    created = unix(obj.metadata.creation_timestamp)  # Healthy moves whenever pods restart
-    return status.attempt_finished(obj) or (0.0 if seen.is_history(created) else created)
-
-
 def _has_converged(record: _Record, obj: Rollout, seen: Seen) -> bool:
     """Whether an attempt that is seen for the first time had a conclusive phase before."""
-    if seen.inherited:  # it may have had one and left it again
-        return seen.is_history(record.started)
     concluded = obj.status.phase == "Degraded" or status.waits_for_person(obj)
-    return concluded and seen.history_until > 0.0
+    # It may have had one and left it again, where an earlier daemon looked.
+    return (
+        seen.is_history(record.started) if seen.inherited else concluded and seen.history_until > 0
+    )
 
 
 def _is_between(record: _Record, obj: Rollout) -> bool:
