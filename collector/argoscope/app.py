@@ -50,6 +50,8 @@ FLUSH = 3.0
 """Seconds that the last export may take."""
 LAST_COMMIT = 2.0
 """Seconds that the last commit may take."""
+RELEASE = 1.0
+"""Seconds that letting the lease go may take."""
 DRAIN = 4.5
 """Seconds from a signal to the end, whatever hangs."""
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -332,7 +334,7 @@ class Daemon:
             return
         self._derive()
         read = self._exporter is not None
-        await self._holder.release(self.statuses(), LAST_COMMIT, commit=read)
+        await self._holder.release(self.statuses(), RELEASE, commit=read)
 
     def _derive(self) -> None:
         self._pipeline.tick(self._clock())
