@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 SHELL := /bin/bash
 
-.PHONY: help demo test check e2e generate bench setup clean
+.PHONY: help demo test check e2e chaos generate bench setup clean
 
 help: ## What there is to make
 	@grep -hE '^[a-z0-9]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):.*## /  make \1\t/' | expand -t 18
@@ -18,6 +18,9 @@ check: setup ## Format, lint, types, layers
 
 e2e: setup ## Against the real API server and node in ../shared/envtest; skipped where it is absent
 	$(PY) -m pytest -m e2e -p no:xdist $(ARGS)
+
+chaos: setup ## kill -9 three hundred times, and every number compared; about 20 minutes
+	$(PY) tests/chaos/chaos.py $(ARGS)
 
 generate: setup ## Write docs/metrics.md and docs/configuration.md anew
 	$(PY) -m argoscope.reference docs

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from argoscope import __version__
 from argoscope.cli import main
 
-COMMANDS = ("demo", "doctor", "inspect", "metrics", "run", "settings")
+COMMANDS = ("demo", "doctor", "import", "inspect", "ledger", "metrics", "run", "settings")
 
 
 def run(*args: str, env: dict[str, str] | None = None) -> tuple[int, str, str]:

@@ -17,7 +17,7 @@ from argoscope.doctor import Finding, Level
 from argoscope.kube.config import Access, Static
 from argoscope.resources._load import load
 from argoscope.server import bind
-from argoscope.settings import Resources, Settings
+from argoscope.settings import Lease, Resources, Settings
 from argoscope.simulator.api_server import ApiServer
 from argoscope.simulator.cluster import Kind
 from argoscope.simulator.faults import Fault
@@ -73,6 +73,30 @@ async def test_permissions_are_asked_in_each_namespace(api: ApiServer) -> None:
         assert finding.message == f"not allowed in namespace {namespace}: list"
         assert f"--namespace={namespace}" in finding.advice
     assert found["access nodes"].level is Level.OK, "nodes have no namespace"
+
+
+async def test_the_permission_for_a_lease_is_asked_for_where_one_is_to_be_held(
+    api: ApiServer,
+) -> None:
+    subject = "access leases.coordination.k8s.io"
+    settings = Settings(lease=Lease(enabled="always", namespace="argo"))
+    assert (await examine(api, settings))[
+        subject
+    ].message == "get, create, update in namespace argo"
+    api.denied = {("update", "leases")}
+    finding = (await examine(api, settings))[subject]
+    assert finding.level is Level.DEGRADED
+    assert finding.message.startswith("not allowed in namespace argo: update; what ends while")
+    assert "kubectl create role argoscope-lease --namespace=argo" in finding.advice
+    assert subject not in await examine(api), "outside of a pod there is none"
+
+
+async def test_a_lease_without_a_namespace_is_named(api: ApiServer) -> None:
+    finding = (await examine(api, Settings(lease=Lease(enabled="always"))))[
+        "access leases.coordination.k8s.io"
+    ]
+    assert finding.level is Level.MISSING
+    assert finding.advice == "set lease.namespace"
 
 
 async def test_a_crd_that_is_not_installed_is_no_fault(api: ApiServer) -> None:

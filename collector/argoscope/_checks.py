@@ -33,8 +33,9 @@ def convert(raw: object, kind: Any) -> Any:
     choices = get_args(kind)
     if choices and all(isinstance(choice, str) for choice in choices) and raw not in choices:
         raise ValueError(f"{raw!r} is not one of {', '.join(choices)}")
+    lax = isinstance(raw, str) and kind in (int, float)
     try:
-        return msgspec.convert(raw, dict[str, int] if _is_mapping(kind) else kind)
+        return msgspec.convert(raw, dict[str, int] if _is_mapping(kind) else kind, strict=not lax)
     except msgspec.ValidationError as error:
         # Without msgspec's path into the value, whose root is this setting.
         raise ValueError(str(error).replace(" - at `$", " - at `")) from error
@@ -91,6 +92,14 @@ def namespaces(names: tuple[str, ...]) -> str:
     return f"{_quoted(names)}: named twice" if len(set(names)) != len(names) else ""
 
 
+def namespace(name: str) -> str:
+    return namespaces((name,)) if name else ""
+
+
+def shard(number: int) -> str:
+    return "" if 0 <= number <= 9999 else "must be from 0 to 9999"
+
+
 def label_keys(keys: tuple[str, ...]) -> str:
     wrong = [key for key in keys if not _LABEL_KEY.match(key)]
     return f"{_quoted(wrong)}: not the key of a label or annotation" if wrong else ""
@@ -131,6 +140,10 @@ def budgets(named: Mapping[str, int]) -> str:
     wrong = [f"no metric {name}{did_you_mean(name, known)}" for name in named if name not in known]
     wrong += [f"{name} must be at least 1" for name, number in named.items() if number < 1]
     return "; ".join(wrong)
+
+
+def retention(days: float) -> str:
+    return "" if 8.0 <= days <= 3660.0 else "must be from 8 to 3660 days"
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -21,8 +21,16 @@ from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.process import process_registry
 from argoscope.export.prometheus import Exposition
 from argoscope.kube.client import Client
-from argoscope.kube.config import Credentials, find_credentials
+from argoscope.kube.config import Credentials, InCluster, find_credentials
 from argoscope.kube.errors import ConfigError
+from argoscope.kube.leases import Leases
+from argoscope.lease.claim import Claim, configured
+from argoscope.lease.claim import State as LeaseState
+from argoscope.lease.holder import Holder
+from argoscope.ledger.acknowledgements import LedgerAcknowledgements
+from argoscope.ledger.errors import LedgerError
+from argoscope.ledger.keeper import Keeper
+from argoscope.ledger.ledger import Ledger
 from argoscope.metrics.registry import Registry
 from argoscope.monitor import Monitor
 from argoscope.pipeline import Pipeline
@@ -40,6 +48,10 @@ FIRST_LISTS = 60.0
 """Seconds in which kinds are first listed one after the other; then all at once."""
 FLUSH = 3.0
 """Seconds that the last export may take."""
+LAST_COMMIT = 2.0
+"""Seconds that the last commit may take."""
+RELEASE = 1.0
+"""Seconds that letting the lease go may take."""
 DRAIN = 4.5
 """Seconds from a signal to the end, whatever hangs."""
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -61,9 +73,10 @@ def main(settings: Settings, environ: Mapping[str, str]) -> None:
     problems = []
     otlp, otlp_problems = otlp_settings.read(environ)
     problems += otlp_problems
-    credentials = listener = None
+    credentials = listener = lease = None
     try:
         credentials = find_credentials(settings.kubeconfig or None, settings.context or None)
+        lease = find_lease(settings, credentials)
     except ConfigError as error:
         problems.append(str(error))
     try:
@@ -75,7 +88,24 @@ def main(settings: Settings, environ: Mapping[str, str]) -> None:
             listener.close()
         raise StartError(problems)
     with listener:
-        asyncio.run(_until_signal(settings, credentials, listener, otlp))
+        ledger = open_ledger(settings)
+        asyncio.run(_until_signal(settings, credentials, listener, otlp, ledger, lease))
+
+
+def find_lease(settings: Settings, credentials: Credentials) -> Claim | None:
+    """The lease that stands in for a ledger, if one does. Raises ConfigError."""
+    in_pod = isinstance(credentials, InCluster)
+    return configured(settings.lease, in_pod=in_pod, ledger=bool(settings.ledger.path))
+
+
+def open_ledger(settings: Settings) -> Ledger | None:
+    """The ledger that is configured, if one is. Raises StartError."""
+    if not settings.ledger.path:
+        return None
+    try:
+        return Ledger.open(settings.ledger.path, retention=settings.ledger.retention * 86400.0)
+    except LedgerError as error:
+        raise StartError([str(error)]) from error
 
 
 async def _until_signal(
@@ -83,6 +113,8 @@ async def _until_signal(
     credentials: Credentials,
     listener: socket.socket,
     otlp: OtlpSettings | None,
+    ledger: Ledger | None,
+    lease: Claim | None,
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -91,9 +123,11 @@ async def _until_signal(
     if not await _has_credentials(credentials, stop):
         return
     try:
-        daemon = Daemon(settings, credentials, listener, otlp=otlp)
+        daemon = Daemon(settings, credentials, listener, otlp=otlp, ledger=ledger, lease=lease)
     except OSError as error:
         raise StartError([f"OTLP certificates: {error}"]) from error
+    except LedgerError as error:
+        raise StartError([str(error)]) from error
     await daemon.run(stop)
 
 
@@ -139,9 +173,12 @@ class Daemon:
         listener: socket.socket,
         *,
         otlp: OtlpSettings | None = None,
+        ledger: Ledger | None = None,
+        lease: Claim | None = None,
         watching: WatchSettings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """Restores the ledger, which is closed at the end. Raises LedgerError, OSError."""
         self.registry = Registry(catalogue(), now=clock)
         self.address = ""
         """http://host:port, once it is served."""
@@ -153,8 +190,10 @@ class Daemon:
         options = Options(
             pipeline_labels=settings.labels.pipeline, workflow_labels=settings.labels.workflow
         )
-        self._pipeline = Pipeline(self._resources, self.registry, options)
+        self._pipeline = Pipeline(self._resources, self.registry, options, memory=ledger)
+        self._keeper = self._restored(ledger) if ledger is not None else None
         self._client = Client(credentials)
+        self._holder = self._held(lease) if lease is not None else None
         self._reflectors = [
             reflector
             for resource in self._resources
@@ -164,15 +203,32 @@ class Daemon:
                 self._pipeline,
                 namespaces=settings.namespaces,
                 label=settings.selector if resource.kind in _SELECTED else "",
+                roster=self._pipeline.rosters[resource.name],
                 settings=watching,
                 clock=clock,
             )
         ]
         self._monitor = Monitor(self.registry)
         self._server = Server(
-            self.registry, Exposition(self.registry), self.statuses, cluster=settings.cluster
+            self.registry,
+            Exposition(self.registry),
+            self._shown,
+            notes=self._notes,
+            cluster=settings.cluster,
         )
         self._exporter = self._otlp(otlp, settings.cluster) if otlp is not None else None
+        if ledger is not None and otlp is not None and not otlp.delta:
+            ledger.forget_acknowledged()
+
+    def _restored(self, ledger: Ledger) -> Keeper:
+        begin = time.perf_counter()
+        series = ledger.restore(self.registry)
+        self._pipeline.restore(self._clock())
+        took = round(time.perf_counter() - begin, 2)
+        where = str(ledger.database.path)
+        runs = ledger.database.runs
+        log.info("ledger restored", path=where, series=series, runs=runs, seconds=took)
+        return Keeper(ledger, self.registry, self._pipeline.changes)
 
     def _limit_series(self, budgets: Mapping[str, int]) -> None:
         for family in self.registry.families:
@@ -185,20 +241,36 @@ class Daemon:
             resource=resource_attributes(version=__version__, cluster=cluster),
             version=__version__,
             process=process_registry(),
+            acknowledgements=self._acknowledgements(settings.delta),
         )
+
+    def _acknowledgements(self, delta: bool) -> LedgerAcknowledgements | None:
+        return LedgerAcknowledgements(self._keeper) if delta and self._keeper is not None else None
 
     def statuses(self) -> list[ReflectorStatus]:
         return [reflector.status for reflector in self._reflectors]
 
+    def _held(self, claim: Claim) -> Holder:
+        return Holder(Leases(self._client, claim.namespace), claim, self.registry, self._clock)
+
+    def _shown(self) -> list[ReflectorStatus]:
+        """What readiness is made of. Who stands by is ready: else a rolling update would never end
+        the daemon that it waits for."""
+        standing_by = self._holder is not None and self._holder.state is LeaseState.STANDBY
+        return [] if standing_by else self.statuses()
+
+    def _notes(self) -> list[str]:
+        return [self._holder.note] if self._holder is not None else []
+
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set; then what was counted last is exported."""
         gc.set_threshold(*GC_THRESHOLDS)
-        self._tick()
+        await self._tick()
         self.address = await self._server.start(self._listener)
         log.info("listening", address=self.address, version=__version__)
         try:
             await self._work(stop)
-            self._tick()
+            await self._last_tick()
         finally:
             await self._drain()
 
@@ -210,12 +282,16 @@ class Daemon:
             ]
             if self._exporter is not None:
                 tasks.append(group.create_task(self._keep_exporting(), name="otlp"))
+            if self._holder is not None:
+                tasks.append(group.create_task(_end_when_lost(self._holder, stop), name="lease"))
             await stop.wait()
             for task in tasks:
                 task.cancel()
 
     async def _watch(self, group: asyncio.TaskGroup) -> None:
         """Starts the reflectors, a stage of ``order`` after the other, and ends them all."""
+        if self._holder is not None:
+            self._pipeline.inherit(await self._holder.acquire())
         deadline = asyncio.get_running_loop().time() + FIRST_LISTS
         order = {resource.name: resource.order for resource in self._resources}
         tasks = []
@@ -235,18 +311,34 @@ class Daemon:
         while True:
             due = max(due + TICK, loop.time())
             await asyncio.sleep(due - loop.time())
-            self._tick()
+            await self._tick()
 
-    def _tick(self) -> None:
-        self._pipeline.tick(self._clock())
-        self._monitor.update(self.statuses())
-        self.registry.publish()
+    async def _tick(self) -> None:
+        self._derive()
+        if self._keeper is not None:
+            await self._keeper.step()
+        elif self._holder is not None:
+            await self._holder.step(self.statuses())
+        else:
+            self.registry.publish()
         if not self._ready and all(status.ready for status in self.statuses()):
             self._ready = True
             log.info("ready", objects=sum(status.objects for status in self.statuses()))
             # What was made until now will stay, and need not be looked through again.
             gc.collect()
             gc.freeze()
+
+    async def _last_tick(self) -> None:
+        if self._holder is None:
+            await self._tick()
+            return
+        self._derive()
+        read = self._exporter is not None
+        await self._holder.release(self.statuses(), RELEASE, commit=read)
+
+    def _derive(self) -> None:
+        self._pipeline.tick(self._clock())
+        self._monitor.update(self.statuses())
 
     async def _keep_exporting(self) -> None:
         """A bug in the exporter costs exports, never the watching."""
@@ -265,12 +357,19 @@ class Daemon:
                 try:
                     if self._exporter is not None:
                         await self._exporter.flush(FLUSH)
+                    if self._keeper is not None and not await self._keeper.close(LAST_COMMIT):
+                        log.warning("the last changes are not in the ledger: they come again")
                 finally:
                     await self._server.close()
                     await self._client.close()
         except TimeoutError:
             log.warning("not everything was closed in time", seconds=DRAIN)
         log.info("stopped")
+
+
+async def _end_when_lost(holder: Holder, stop: asyncio.Event) -> None:
+    await holder.lost.wait()
+    stop.set()
 
 
 def _name(reflector: Reflector) -> str:

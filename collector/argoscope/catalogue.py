@@ -2,6 +2,8 @@
 
 from functools import cache
 
+from argoscope.lease import metrics as lease
+from argoscope.ledger import metrics as ledger
 from argoscope.metrics import internal
 from argoscope.metrics.model import Metric
 from argoscope.resources._load import load
@@ -15,6 +17,8 @@ def catalogue() -> tuple[Metric, ...]:
     """
     metrics = [metric for resource in load() for metric in resource.metrics]
     metrics.extend(internal.INTERNAL)
+    metrics.extend(ledger.METRICS)
+    metrics.extend(lease.METRICS)
     by_name: dict[str, Metric] = {}
     for metric in metrics:
         if by_name.setdefault(metric.prometheus, metric) is not metric:

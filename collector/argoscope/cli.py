@@ -18,9 +18,17 @@ _LAZY = {
         "argoscope.demo:demo_command",
         "Show the daemon at work on a scripted cluster, without Kubernetes.",
     ),
+    "import": (
+        "argoscope.history_import.command:import_command",
+        "Fill a ledger with past runs, from Argo's workflow archive or from files.",
+    ),
     "inspect": (
         "argoscope.inspect.command:inspect_command",
         "Derive the metrics from objects in files.",
+    ),
+    "ledger": (
+        "argoscope.ledger.command:ledger_command",
+        "Look into a ledger: run records as JSON lines or CSV, size, damage.",
     ),
 }
 
@@ -115,6 +123,7 @@ def fail(*problems: str) -> None:
 @_setting("listen", metavar="HOST:PORT")
 @_cluster_options
 @_setting("cluster", metavar="NAME")
+@_setting("ledger.path", metavar="PATH")
 def run_command(config: str | None, **flags: Any) -> None:
     """Watch a cluster and serve its metrics."""
     settings = _load(config, flags)

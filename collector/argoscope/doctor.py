@@ -13,8 +13,9 @@ from rich.text import Text
 from argoscope.export import otlp_settings
 from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.otlp_transport import transport
+from argoscope.kube import leases
 from argoscope.kube.client import Client
-from argoscope.kube.config import Credentials, find_credentials
+from argoscope.kube.config import Credentials, InCluster, find_credentials
 from argoscope.kube.errors import (
     NETWORK_ERRORS,
     ConfigError,
@@ -23,6 +24,7 @@ from argoscope.kube.errors import (
     NotFoundError,
     describe,
 )
+from argoscope.lease.claim import configured, grant
 from argoscope.resources._base import AnyResource
 from argoscope.settings import Settings
 
@@ -71,11 +73,12 @@ async def examine(
         findings = [_missing("credentials", str(error), advice)]
     else:
         async with Client(credentials) as client:
-            findings = [found async for found in _cluster(client, settings)]
+            in_pod = isinstance(credentials, InCluster)
+            findings = [found async for found in _cluster(client, settings, in_pod=in_pod)]
     return [*findings, await _otlp(*otlp_settings.read(environ))]
 
 
-async def _cluster(client: Client, settings: Settings) -> AsyncIterator[Finding]:
+async def _cluster(client: Client, settings: Settings, *, in_pod: bool) -> AsyncIterator[Finding]:
     reached = await _server(client)
     yield reached
     if reached.level is Level.MISSING:
@@ -93,6 +96,8 @@ async def _cluster(client: Client, settings: Settings) -> AsyncIterator[Finding]
             "install Argo Workflows or Argo Rollouts, or check that this is the right cluster",
         )
     for finding in await _permissions(client, served, settings.namespaces):
+        yield finding
+    for finding in await _lease(client, settings, in_pod=in_pod):
         yield finding
 
 
@@ -206,22 +211,10 @@ async def _permission(
     what = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
     where = f"in namespace {namespace}" if namespace else "in the whole cluster"
     subject = f"access {what}" + (f" ({namespace})" if namespace else "")
-    try:
-        async with limit, asyncio.timeout(_PATIENCE):
-            answers = {
-                verb: await client.allowed(verb, resource.group, resource.plural, namespace)
-                for verb in VERBS
-            }
-    except ForbiddenError:
-        return Finding(
-            subject=subject,
-            level=Level.DEGRADED,
-            message="the account may not ask what it is allowed to",
-            advice="bind the ClusterRole system:basic-user to it, as clusters do by default",
-        )
-    except (KubeError, *NETWORK_ERRORS) as error:
-        return _missing(subject, f"no answer: {describe(error)}", "look at the API server")
-    denied = [verb for verb, answer in answers.items() if not answer.allowed]
+    async with limit:
+        denied = await _denied(client, VERBS, resource.group, resource.plural, namespace)
+    if isinstance(denied, Exception):
+        return _unanswered(subject, denied)
     if not denied:
         message = f"{', '.join(VERBS)} {where}"
         return Finding(subject=subject, level=Level.OK, message=message)
@@ -235,6 +228,56 @@ async def _permission(
         message=f"not allowed {where}: {', '.join(denied)}",
         advice=_grant(what, namespace),
     )
+
+
+async def _denied(
+    client: Client, verbs: Sequence[str], group: str, plural: str, namespace: str
+) -> list[str] | Exception:
+    """Which of the verbs are not allowed, or why that can't be said."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            answers = {verb: await client.allowed(verb, group, plural, namespace) for verb in verbs}
+    except (KubeError, *NETWORK_ERRORS) as error:
+        return error
+    return [verb for verb, answer in answers.items() if not answer.allowed]
+
+
+def _unanswered(subject: str, error: Exception) -> Finding:
+    if not isinstance(error, ForbiddenError):
+        return _missing(subject, f"no answer: {describe(error)}", "look at the API server")
+    return Finding(
+        subject=subject,
+        level=Level.DEGRADED,
+        message="the account may not ask what it is allowed to",
+        advice="bind the ClusterRole system:basic-user to it, as clusters do by default",
+    )
+
+
+async def _lease(client: Client, settings: Settings, *, in_pod: bool) -> list[Finding]:
+    """Whether the watermark can be kept, where there is to be one."""
+    subject = f"access leases.{leases.GROUP}"
+    try:
+        claim = configured(settings.lease, in_pod=in_pod, ledger=bool(settings.ledger.path))
+    except ConfigError as error:
+        return [_missing(subject, str(error), "set lease.namespace")]
+    if claim is None:
+        return []
+    denied = await _denied(client, leases.VERBS, leases.GROUP, "leases", claim.namespace)
+    if isinstance(denied, Exception):
+        return [_unanswered(subject, denied)]
+    where = f"in namespace {claim.namespace}"
+    if not denied:
+        message = f"{', '.join(leases.VERBS)} {where}"
+        return [Finding(subject=subject, level=Level.OK, message=message)]
+    return [
+        Finding(
+            subject=subject,
+            level=Level.DEGRADED,
+            message=f"not allowed {where}: {', '.join(denied)}; what ends while no daemon is there"
+            " will not be counted",
+            advice=grant(claim.namespace),
+        )
+    ]
 
 
 def _grant(what: str, namespace: str) -> str:

@@ -274,11 +274,12 @@ def type_name(kind: Any) -> str:
         return "list of text"
     if choices := [choice for choice in get_args(kind) if isinstance(choice, str)]:
         return f"one of {', '.join(f'`{choice}`' for choice in choices)}"
-    return {str: "text", int: "number", bool: "true or false"}.get(kind, "map of text to number")
+    words = {str: "text", int: "number", float: "number", bool: "true or false"}
+    return words.get(kind, "map of text to number")
 
 
 def _default(value: object) -> str:
-    return f"`{value}`" if value else "empty"
+    return "empty" if value in ("", (), {}) else f"`{value}`"
 
 
 def settings_yaml(values: settings.Settings | None = None) -> str:

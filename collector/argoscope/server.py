@@ -95,11 +95,14 @@ class Server:
         exposition: Exposition,
         statuses: Callable[[], Sequence[ReflectorStatus]],
         *,
+        notes: Callable[[], Sequence[str]] = tuple,
         cluster: str = "",
     ) -> None:
+        """``notes`` are further lines for /readyz."""
         self._registry = registry
         self._exposition = exposition
         self._statuses = statuses
+        self._notes = notes
         self._cluster = cluster
         self._started = registry.now()
         self._scrapes = 0
@@ -145,7 +148,8 @@ class Server:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         statuses = self._statuses()
-        return web.Response(text=readiness(statuses), status=200 if ready(statuses) else 503)
+        text = readiness(statuses) + "".join(f"{note}\n" for note in self._notes())
+        return web.Response(text=text, status=200 if ready(statuses) else 503)
 
     async def _metrics(self, request: web.Request) -> web.StreamResponse:
         if self._scrapes >= _SCRAPES:

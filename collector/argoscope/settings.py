@@ -36,6 +36,7 @@ FLAGS = {
     "kubeconfig": "--kubeconfig",
     "context": "--context",
     "cluster": "--cluster",
+    "ledger.path": "--ledger",
     "log.level": "--log-level",
     "log.format": "--log-format",
 }
@@ -89,6 +90,37 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ledger:
+    """Where what was counted is kept across restarts."""
+
+    path: str = field(default="", metadata={"env": "ARGOSCOPE_LEDGER"})
+    """File or folder (then argoscope.db in it) on a volume that outlives the process and belongs
+    to one daemon. Empty keeps nothing: counters begin at 0 with every start."""
+    retention: float = field(default=30.0, metadata={"check": checks.retention})
+    """Days for which run records are kept; at least 8, since the 7-day gauges are made of them.
+    A million of them take about 250 MB."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """Where a daemon without a ledger keeps up to where it has counted, so that the one after it
+    counts what ended while none was there, and no more."""
+
+    enabled: Literal["auto", "always", "never"] = "auto"
+    """Whether to use a Lease; auto does in a pod that has no ledger. With a ledger there is none:
+    it knows more."""
+    namespace: str = field(default="", metadata={"check": checks.namespace})
+    """Namespace of the Lease; empty takes the pod's own."""
+    shard: int = field(default=0, metadata={"check": checks.shard})
+    """Number in the Lease's name, argoscope-0 for shard 0. Daemons that watch different things
+    need different ones; of two with the same, the second stands by."""
+    holder: str = ""
+    """Name under which the Lease is held; empty takes the host name, which in a pod is the pod's.
+    A daemon of the same name takes the Lease over at once, another one when it was let go or has
+    not been renewed for 30 s."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The daemon's settings."""
 
@@ -112,6 +144,8 @@ class Settings:
     labels: Labels = field(default_factory=Labels)
     resources: Resources = field(default_factory=Resources)
     series: Series = field(default_factory=Series)
+    ledger: Ledger = field(default_factory=Ledger)
+    lease: Lease = field(default_factory=Lease)
 
     def kinds(self) -> "tuple[AnyResource, ...]":
         """The kinds that are not switched off, in the order of their first lists."""
@@ -152,9 +186,8 @@ class Leaf:
     check: Callable[[Any], str] | None
     """Returns what is wrong with a value of the right type, or an empty string."""
 
-    @property
-    def env(self) -> str:
-        return ENV_PREFIX + self.path.upper().replace(".", "_")
+    env: str
+    """The environment variable that sets it."""
 
 
 @cache
@@ -178,6 +211,7 @@ def _leaves(group: type[Any], prefix: str) -> list[Leaf]:
                 type=hints[item.name],
                 default=default,
                 check=item.metadata.get("check"),
+                env=item.metadata.get("env") or ENV_PREFIX + path.upper().replace(".", "_"),
             )
         )
     return found

@@ -13,7 +13,7 @@ from argoscope.kube import errors
         (401, errors.UnauthorizedError),
         (403, errors.ForbiddenError),
         (404, errors.NotFoundError),
-        (409, errors.ApiError),
+        (409, errors.ConflictError),
         (410, errors.GoneError),
         (422, errors.InvalidError),
         (429, errors.TooManyRequestsError),

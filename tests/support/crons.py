@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 import msgspec
@@ -61,7 +62,7 @@ class Crons:
         if event["type"] == "DELETED":
             deriver.delete(obj["metadata"]["uid"], typed, Seen(at, len(raw)))
         else:
-            deriver.upsert(typed, Seen(at, len(raw), baseline))
+            deriver.upsert(typed, Seen(at, len(raw), inf if baseline else 0.0))
 
     def gone(self, at: float, obj: dict[str, Any]) -> None:
         """The object is missing in a relist."""

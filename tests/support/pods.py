@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Pods:
     def upsert(self, obj: Raw, at: float, *, baseline: bool = False) -> None:
         self.now = at
         decoded = self._pod.decode(json.dumps(obj))
-        self.pods.upsert(decoded, Seen(at=at, baseline=baseline))
+        self.pods.upsert(decoded, Seen(at=at, history_until=inf if baseline else 0.0))
 
     def delete(self, obj: Raw, at: float) -> None:
         self.now = at

@@ -4,6 +4,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Any
 
 from argoscope.metrics.model import Labels, Metric
@@ -91,7 +92,7 @@ class Watcher:
         if change["type"] == "DELETED":
             self._deriver.delete(obj.metadata.uid, obj, Seen(at))
         else:
-            self._deriver.upsert(obj, Seen(at, baseline=baseline))
+            self._deriver.upsert(obj, Seen(at, history_until=inf if baseline else 0.0))
 
     def vanish(self, uid: str, at: float) -> None:
         """The object is gone at a relist; nobody saw it go."""

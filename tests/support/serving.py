@@ -14,6 +14,8 @@ from argoscope.catalogue import catalogue
 from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.prometheus import Exposition
 from argoscope.kube.config import Access, Static
+from argoscope.lease.claim import Claim
+from argoscope.ledger.ledger import Ledger
 from argoscope.metrics.registry import Registry
 from argoscope.server import Server, bind
 from argoscope.settings import Settings
@@ -77,7 +79,12 @@ async def site(statuses: Sequence[ReflectorStatus] = (), cluster: str = "") -> A
 
 @asynccontextmanager
 async def daemon(
-    api: ApiServer, settings: Settings | None = None, *, otlp: OtlpSettings | None = None
+    api: ApiServer,
+    settings: Settings | None = None,
+    *,
+    otlp: OtlpSettings | None = None,
+    ledger: Ledger | None = None,
+    lease: Claim | None = None,
 ) -> AsyncIterator[Site]:
     """A running daemon that serves; a task of it that fails, fails the test."""
     running = Daemon(
@@ -85,6 +92,8 @@ async def daemon(
         Static(Access(server=api.address)),
         bind("127.0.0.1", 0),
         otlp=otlp,
+        ledger=ledger,
+        lease=lease,
         watching=WatchSettings(),
         clock=virtual_clock,
     )

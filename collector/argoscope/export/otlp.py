@@ -9,11 +9,12 @@ import random
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing
+from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
 
-from argoscope.export.otlp_encode import Encoder, Request
+from argoscope.export.otlp_encode import Encoder, Request, State
 from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.otlp_transport import Outcome, Transport, transport
 from argoscope.export.otlp_wire import Heading
@@ -25,6 +26,7 @@ from argoscope.metrics.internal import (
     EXPORT_REASON,
 )
 from argoscope.metrics.registry import Registry
+from argoscope.metrics.series import Series
 
 _EXPORTER = "otlp"
 _BACKOFF = 1.0  # seconds before the second attempt, doubled for each further one
@@ -32,6 +34,22 @@ _BACKOFF_MAX = 16.0
 _SPREAD = 0.2  # daemons that lost the same receiver do not come back in step
 
 log = structlog.get_logger()
+
+
+class Acknowledgements(Protocol):
+    """Remembers across restarts what a receiver of deltas has accepted; the ledger does."""
+
+    def resume(self) -> Iterable[tuple[Series, State, int]]:
+        """What it had accepted, and of which time (Unix nanoseconds)."""
+
+    async def begin(self) -> bool:
+        """Points are about to leave; False if that can't be noted, and they must not."""
+
+    def accepted(self, states: Mapping[Series, State], time_ns: int) -> None:
+        """The receiver has these."""
+
+    def end(self) -> None:
+        """The receiver has answered to all that has left, or is taken not to have it."""
 
 
 def resource_attributes(*, version: str, cluster: str = "") -> dict[str, str]:
@@ -69,6 +87,7 @@ class OtlpExporter:
         process: CollectorRegistry | None = None,
         carrier: Transport | None = None,
         jitter: random.Random | None = None,
+        acknowledgements: Acknowledgements | None = None,
     ) -> None:
         self._registry = registry
         self._settings = settings
@@ -78,8 +97,13 @@ class OtlpExporter:
         self._jitter = jitter or random.Random()  # noqa: S311 (not for secrets)
         self._exporting = asyncio.Lock()
         self._failing = ""
+        # Cumulative values need no memory of what has arrived.
+        self._acknowledgements = acknowledgements if settings.delta else None
         for reason in EXPORT_REASON.values:
             registry.declare(EXPORT_FAILURES, (_EXPORTER, reason))
+        if self._acknowledgements is not None:
+            for series, state, time_ns in self._acknowledgements.resume():
+                self._encoder.resume(series, state, time_ns)
 
     async def run(self) -> None:
         """Export every interval until cancelled; an export that takes longer skips the next."""
@@ -118,6 +142,17 @@ class OtlpExporter:
             return complete
 
     async def _export_all(self, deadline: float) -> bool:
+        if self._acknowledgements is None:
+            return await self._send_all(deadline)
+        if not await self._acknowledgements.begin():
+            self._failed(Outcome(reason="ledger", detail="deltas are not sent without a ledger"))
+            return False
+        complete = await self._send_all(deadline)
+        # Not if it was cancelled: then nobody knows what has arrived.
+        self._acknowledgements.end()
+        return complete
+
+    async def _send_all(self, deadline: float) -> bool:
         complete = True
         async with aclosing(self._encoder.requests(self._registry, self._foreign())) as requests:
             async for request in requests:
@@ -133,6 +168,8 @@ class OtlpExporter:
             self._failed(outcome)
             return False
         self._encoder.accepted(request)
+        if self._acknowledgements is not None:
+            self._acknowledgements.accepted(request.states, request.time_ns)
         if outcome.rejected:
             self._failed(Outcome(reason="partial", detail=_rejected(outcome)))
             return False

@@ -167,6 +167,10 @@ class Encoder:
         for series, state in request.states.items():
             self._accepted[series] = (state, request.time_ns)
 
+    def resume(self, series: Series, state: State, time_ns: int) -> None:
+        """Go on, with delta temporality, from what the receiver had accepted at that time."""
+        self._accepted[series] = (state, time_ns)
+
     def _shape(self, metric: Metric) -> _Shape:
         if metric not in self._shapes:
             self._shapes[metric] = _Shape(metric, self._pools, self._exemplars, delta=self._delta)
@@ -198,7 +202,7 @@ class Encoder:
         for histogram in block:
             state = histogram.published
             known, start = self._accepted.get(histogram, (None, nanoseconds(histogram.start)))
-            if state is None or state is known:
+            if state is None or (isinstance(known, tuple) and state[:2] == known[:2]):
                 continue
             states[histogram] = state
             change = _change(state, known, start) if isinstance(known, tuple) else state

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 
 import click
 from rich.console import Console
@@ -16,23 +17,28 @@ from argoscope.resources._base import Options
 SHOWN = 50  # lines of problems on stderr; more of the same help nobody
 
 
-class Problems:
-    """What could not be read or was skipped, told on stderr as it happens."""
+def _to_stderr(text: str) -> None:
+    click.echo(text, err=True)
 
-    def __init__(self) -> None:
+
+class Problems:
+    """What could not be read or was skipped, told as it happens: on stderr, unless ``say`` does."""
+
+    def __init__(self, say: Callable[[str], None] = _to_stderr) -> None:
         self.count = 0
+        self._say = say
 
     def __call__(self, file: str, kind: str, reason: str) -> None:
         self.count += 1
         if self.count <= SHOWN:
-            click.echo(f"{file}: {kind or 'unknown kind'}: {reason}", err=True)
+            self._say(f"{file}: {kind or 'unknown kind'}: {reason}")
 
     def close(self, unwatched: "Counter[str]") -> None:
         if self.count > SHOWN:
-            click.echo(f"… and {self.count - SHOWN} more problems", err=True)
+            self._say(f"… and {self.count - SHOWN} more problems")
         if unwatched:
             kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(unwatched.items()))
-            click.echo(f"Not watched by argoscope, left out: {kinds}", err=True)
+            self._say(f"Not watched by argoscope, left out: {kinds}")
 
 
 @click.command("inspect")

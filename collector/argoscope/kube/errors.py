@@ -53,6 +53,10 @@ class NotFoundError(ApiError):
     """404: no such object, or no such kind (its CRD is not installed)."""
 
 
+class ConflictError(ApiError):
+    """409: the object was changed by somebody else since it was read, or exists already."""
+
+
 class GoneError(ApiError):
     """410: the resourceVersion or the continue token is older than what the server remembers."""
 
@@ -88,6 +92,7 @@ _BY_STATUS: dict[int, type[ApiError]] = {
     401: UnauthorizedError,
     403: ForbiddenError,
     404: NotFoundError,
+    409: ConflictError,
     410: GoneError,
     422: InvalidError,
     429: TooManyRequestsError,

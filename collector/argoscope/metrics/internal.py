@@ -22,6 +22,7 @@ EXPORT_REASON = Label(
         "rejected",
         "partial",
         "server_error",
+        "ledger",
     ),
 )
 
@@ -59,6 +60,7 @@ RELISTS = Metric(
     labels=(WATCHED, RELIST_REASON),
     help="Lists after the first one of a kind, by what made them necessary",
     stability=Stability.STABLE,
+    volatile=True,
 )
 DECODE_ERRORS = Metric(
     name="argoscope.decode_errors",
@@ -67,6 +69,7 @@ DECODE_ERRORS = Metric(
     labels=(KIND, DECODE_REASON),
     help="Objects or fields that were skipped because they could not be used",
     stability=Stability.STABLE,
+    volatile=True,
 )
 RUNS_UNOBSERVED = Metric(
     name="argoscope.runs.unobserved",
@@ -97,6 +100,15 @@ EXPORT_FAILURES = Metric(
     labels=(EXPORTER, EXPORT_REASON),
     help="Export requests that were given up, or accepted only in part",
     stability=Stability.STABLE,
+    volatile=True,
+)
+EXPORT_UNACKNOWLEDGED = Metric(
+    name="argoscope.export.unacknowledged",
+    instrument=Instrument.COUNTER,
+    unit="{export}",
+    labels=(EXPORTER,),
+    help="Exports of deltas that a crash cut off: what had arrived was perhaps sent again",
+    stability=Stability.STABLE,
 )
 EXPORT_DURATION = Metric(
     name="argoscope.export.duration",
@@ -123,6 +135,7 @@ INTERNAL = (
     SERIES,
     SERIES_FOLDED,
     EXPORT_FAILURES,
+    EXPORT_UNACKNOWLEDGED,
     EXPORT_DURATION,
     EXPORT_LAST_SUCCESS,
 )

@@ -60,7 +60,8 @@ class Metric:
     ``name`` is OpenTelemetry's, ``unit`` is UCUM (``s``, ``By``, ``1``, ``{run}``); the Prometheus
     name follows from both. Label values are given in the order of ``labels``. ``buckets`` are
     upper bounds in the metric's unit, ascending, without infinity. With ``age`` a gauge's
-    contributions are Unix times in seconds and what is exposed is the time since then.
+    contributions are Unix times in seconds and what is exposed is the time since then. What is
+    ``volatile`` says how this process fares: no ledger keeps it, and it is shown without a commit.
 
     Raises ValueError for a definition that breaks the naming rules.
     """
@@ -73,6 +74,7 @@ class Metric:
     buckets: tuple[float, ...] = ()
     combine: Combine = Combine.SUM
     age: bool = False
+    volatile: bool = False
     budget: int = 10_000
     stability: Stability = Stability.ALPHA
     cardinality: str = ""

@@ -8,10 +8,12 @@ text.
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import msgspec
 
+from argoscope.metrics.held import Held
 from argoscope.metrics.internal import DECODE_ERRORS, INTERNAL, SERIES, SERIES_FOLDED
 from argoscope.metrics.model import Instrument, Labels, Metric
 from argoscope.metrics.newborn import Newborns
@@ -19,6 +21,8 @@ from argoscope.metrics.series import AnyFamily, C, Counter, Family, Gauge, Histo
 from argoscope.metrics.text import Exemplar
 
 Contribution = tuple[Metric, Labels, float]
+Distribution = tuple[Sequence[int], float]
+"""Counts of a histogram's single buckets, the last one up to infinity, and the sum."""
 
 _NO_EXEMPLARS: dict[int, Exemplar] = {}
 _POOLED_STRINGS = 50_000
@@ -176,24 +180,65 @@ class Registry:
         if self._on_problem is not None:
             self._on_problem(kind, reason, detail)
 
-    def publish(self, *, hold: bool = True) -> None:
-        """Make what was counted visible to scrapes and exports.
+    def record(self, run: object) -> None:
+        """Drop a run record: a registry holds series."""
 
-        New series are shown at 0 first to those who scrape (metrics/newborn.py); without ``hold``
-        everything is shown, because there is no later.
+    def hold(self) -> Held:
+        """What was counted up to now: to be committed, and then published.
+
+        Every change is in one ``Held`` only. Volatile metrics are in none.
         """
-        self.newborns.begin_publication(hold=hold)
-        self._publish_changed(hold)
-        while self._count_series():
-            self._publish_changed(hold)
+        return self._take(volatile=False)
 
-    def _publish_changed(self, hold: bool) -> None:
+    def _take(self, *, volatile: bool) -> Held:
+        held = Held()
         for counters in self._counters.values():
-            for counter in self._shown(counters, hold):
-                counter.publish(counters.lines)
+            if counters.changed and counters.metric.volatile is volatile:
+                held.take_counters(counters)
         for histograms in self._histograms.values():
-            for histogram in self._shown(histograms, hold):
-                histogram.publish(histograms.lines)
+            if histograms.changed and histograms.metric.volatile is volatile:
+                held.take_histograms(histograms)
+        return held
+
+    def publish(self, held: Held | None = None, *, hold: bool = True) -> None:
+        """Make what was counted visible to scrapes and exports; of counters and histograms what is
+        ``held``, or everything.
+
+        Gauges say what is at this moment, and nobody adds them up: they need no commit. New series
+        are shown at 0 first to those who scrape (metrics/newborn.py); without ``hold`` everything
+        is shown, because there is no later.
+        """
+        (self.hold() if held is None else held).publish()
+        self._take(volatile=True).publish()
+        self.newborns.begin_publication(hold=hold)
+        for counters in self._counters.values():
+            for counter, value in self._shown(counters, hold):
+                counter.publish(counters.lines, value)
+        for histograms in self._histograms.values():
+            for histogram, state in self._shown(histograms, hold):
+                histogram.publish(histograms.lines, state)
+        self._publish_gauges()
+        while self._count_series():
+            self._publish_gauges()
+
+    def _shown(self, family: Family[C], hold: bool) -> list[tuple[C, Any]]:
+        """The series whose committed value is to be shown; the others are at 0 for now."""
+        newborns, committed = self.newborns, family.committed
+        held = newborns.held
+        shown = []
+        for series, state in committed.items():
+            if series.published is None and newborns.is_born(series, hold=hold):
+                series.publish_zero(family.lines)
+            if series not in held:
+                shown.append((series, state))
+        if len(shown) == len(committed):
+            committed.clear()
+        else:
+            for series, _ in shown:
+                del committed[series]
+        return shown
+
+    def _publish_gauges(self) -> None:
         for gauges in self._gauges.values():
             for gauge in gauges.changed:
                 if gauge.owners:
@@ -202,22 +247,27 @@ class Registry:
                     gauges.remove(gauge)
             gauges.changed.clear()
 
-    def _shown(self, family: Family[C], hold: bool) -> list[C]:
-        """The changed series whose value is to be shown; the others are at 0 and stay changed."""
-        newborns, changed = self.newborns, family.changed
-        held = newborns.held
-        shown = []
-        for series in changed:
-            if series.published is None and newborns.is_born(series, hold=hold):
-                series.publish_zero(family.lines)
-            if series not in held:
-                shown.append(series)
-        if len(shown) == len(changed):
-            changed.clear()
-        else:
-            for series in shown:
-                del changed[series]
-        return shown
+    def restore(
+        self, metric: Metric, labels: Labels, start: float, state: float | Distribution
+    ) -> Counter | Histogram:
+        """Put back a counter (its value) or a histogram (counts of the single buckets, and sum)
+        as it was committed, whatever the budget says; ``start`` in Unix seconds.
+
+        Counts as published before: the next ``hold`` does not have it.
+        """
+        pooled = tuple(map(self._pooled, labels))
+        if not isinstance(state, tuple):
+            counters = self._family(self._counters, metric)
+            counter = counters.series.get(pooled) or counters.create(pooled, start)
+            counter.value = state
+            counter.publish(counters.lines, counter.state())
+            return counter
+        histograms = self._family(self._histograms, metric)
+        histogram = histograms.series.get(pooled) or histograms.create(pooled, start)
+        counts, histogram.total = state
+        histogram.counts[:] = counts
+        histogram.publish(histograms.lines, histogram.state())
+        return histogram
 
     def _count_series(self) -> bool:
         changed = [family for family in self.families if family.counted != len(family.series)]
@@ -226,6 +276,11 @@ class Registry:
             name = family.metric.prometheus
             self.own(f"{SERIES.name}/{name}", [(SERIES, (name,), float(family.counted))])
         return bool(changed)
+
+    def cumulative(self, metric: Metric) -> Mapping[Labels, Counter | Histogram]:
+        """The series of a counter or histogram by their labels; empty for a gauge."""
+        family = self._counters.get(metric) or self._histograms.get(metric)
+        return family.series if family is not None else {}
 
     def value(self, metric: Metric, labels: Labels) -> float | None:
         """The value of a counter or gauge series, the count of a histogram's; None if absent.

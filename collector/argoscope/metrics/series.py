@@ -23,16 +23,19 @@ OTHER = "_other"
 Packed = tuple[bytes, int, int]
 """Text as deflate blocks ending at a byte, its CRC-32 and its length in bytes."""
 
+Marked: TypeAlias = tuple[float, Exemplar | None]
+"""A counter's state: value and the exemplar of its last growth."""
 Buckets: TypeAlias = tuple[tuple[int, ...], float, dict[int, Exemplar]]
-"""A histogram's published state: count of each single bucket, sum, exemplars by bucket."""
+"""A histogram's state: count of each single bucket, sum, exemplars by bucket."""
 
 
 class Shard:
     """Up to a few dozen series with their lines, index by index."""
 
-    __slots__ = ("changed", "exemplified", "lines", "packed", "series")
+    __slots__ = ("changed", "exemplified", "lines", "metric", "packed", "series")
 
-    def __init__(self, changed: dict[Any, None]) -> None:
+    def __init__(self, metric: Metric, changed: dict[Any, None]) -> None:
+        self.metric = metric
         self.changed = changed
         """Of the family: a series that is not as it was published puts itself there."""
         self.series: list[Series] = []
@@ -81,9 +84,12 @@ class Counter(Series, gc=False, eq=False, kw_only=True):
     shown: Exemplar | None = None
     """The published exemplar."""
 
-    def publish(self, lines: Lines) -> None:
-        self.shown = self.exemplar
-        self._show(lines, self.value)
+    def state(self) -> Marked:
+        return self.value, self.exemplar
+
+    def publish(self, lines: Lines, state: Marked) -> None:
+        value, self.shown = state
+        self._show(lines, value)
 
     def publish_zero(self, lines: Lines) -> None:
         """Show that the series is there, and nothing yet of what it has counted."""
@@ -156,15 +162,14 @@ class Histogram(Series, gc=False, eq=False, kw_only=True):
     """By bucket; replaced and never changed, because ``published`` shares it."""
     published: Buckets | None = None
 
-    def publish(self, lines: Lines) -> None:
-        counts = tuple(self.counts)
-        self.published = (counts, self.total, self.exemplars)
-        marked = (
-            lines.histogram_with(self.labels, counts, self.total, self.exemplars)
-            if self.exemplars
-            else ""
-        )
-        self.shard.set(self.index, lines.histogram(self.labels, counts, self.total), marked)
+    def state(self) -> Buckets:
+        return tuple(self.counts), self.total, self.exemplars
+
+    def publish(self, lines: Lines, state: Buckets) -> None:
+        self.published = state
+        counts, total, exemplars = state
+        marked = lines.histogram_with(self.labels, counts, total, exemplars) if exemplars else ""
+        self.shard.set(self.index, lines.histogram(self.labels, counts, total), marked)
 
     def publish_zero(self, lines: Lines) -> None:
         """As a counter's."""
@@ -189,7 +194,9 @@ class Family(Generic[S]):
         self.series: dict[Labels, S] = {}
         self.shards: list[Shard] = []
         self.changed: dict[S, None] = {}
-        """Series that differ from what is published."""
+        """Series that differ from what was last held for a commit, or, of gauges, published."""
+        self.committed: dict[S, Any] = {}
+        """State of each counter or histogram that is committed and not yet published."""
         self.folded = 0
         """Measurements that went into a series of ``_other`` instead of their own."""
         self.counted = 0
@@ -224,7 +231,7 @@ class Family(Generic[S]):
         return series
 
     def _grow(self) -> Shard:
-        shard = Shard(self.changed)
+        shard = Shard(self.metric, self.changed)
         self.shards.append(shard)
         self._roomy.append(shard)
         return shard

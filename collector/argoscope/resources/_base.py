@@ -1,7 +1,8 @@
 """What every kind's file is made of: object metadata, the sink, the deriver, the resource."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -37,6 +38,50 @@ class ObjectMeta(msgspec.Struct, gc=False, rename="camel"):
     owner_references: list[OwnerReference] | None = None
 
 
+class RunRecord(msgspec.Struct, gc=False, kw_only=True):
+    """One run attempt that has ended: what the ledger keeps of it after the object is gone.
+
+    (``uid``, ``finished``) tells attempts apart: `argo retry` keeps the uid. Times are Unix
+    seconds, 0 for none.
+    """
+
+    uid: str
+    namespace: str
+    pipeline: str
+    name: str
+    cron: str = ""
+    """CronWorkflow that made it; empty for none."""
+    phase: str
+    """Succeeded, Failed or Error."""
+    cause: str = ""
+    """Failure cause as in argo_workflow_failures_total; empty for a success."""
+    created: float = 0.0
+    started: float = 0.0
+    finished: float
+    retries: int = 0
+    """Attempts of leaf nodes beyond the first of each."""
+    resources: dict[str, float] = {}
+    """Resource seconds by name (status.resourcesDuration: of requests, indicative)."""
+    actor: str = ""
+    """Who acted on it last (label workflows.argoproj.io/actor)."""
+    action: str = ""
+    """What was done (label workflows.argoproj.io/action); empty for nothing."""
+    counted: bool = True
+    """False for history: it had ended before the daemon first looked."""
+
+
+class PastRun(msgspec.Struct, gc=False, frozen=True):
+    """Of a run record what gauges are made of at a start: a million of these take a second."""
+
+    namespace: str
+    pipeline: str
+    cron: str
+    phase: str
+    cause: str
+    finished: float
+    uid: str = ""
+
+
 class Sink(Protocol):
     """Where derivations put what they found out; the registry is one.
 
@@ -67,19 +112,45 @@ class Sink(Protocol):
     def problem(self, kind: str, reason: str, detail: str) -> None:
         """Count an object or field that was skipped; ``detail`` names object and field."""
 
+    def record(self, run: RunRecord) -> None:
+        """Keep a run attempt that has ended. Telling the same attempt again changes nothing."""
+
+
+LATE = 10.0
+"""Seconds after an end in which its status is written, even by a busy controller."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """How an object came: when (Unix seconds), how large (bytes of JSON), in which situation.
 
-    ``baseline`` is True for objects of the very first list of a daemon that has no ledger: what
-    had ended before is history and is not counted. It is False for everything that is watched,
-    for every later list, and for all input of ``inspect``.
+    What of an object is history, and is not counted: nothing, by default, as for everything that
+    is watched, for every later list, and for all input of ``inspect``; with an infinite
+    ``history_until`` everything that has ended, as in the very first list of a daemon that has no
+    past; and what an earlier daemon had seen, where a watermark tells until when it saw.
     """
 
     at: float
     size: int = 0
-    baseline: bool = False
+    history_until: float = 0.0
+    """What ended at this time (Unix seconds) or before is history."""
+    unchanged: bool = False
+    """The earlier daemon had seen this very version: all that has ended in it is history."""
+
+    @property
+    def inherited(self) -> bool:
+        """An earlier daemon has counted, also of what goes on, what it saw until then."""
+        return 0.0 < self.history_until < inf
+
+    def is_history(self, end: float) -> bool:
+        """Whether what ended at ``end`` is history; of an unknown end (0) in doubt it is."""
+        return self.unchanged or 0.0 < self.history_until >= end
+
+    def is_uncertain(self, end: float) -> bool:
+        """Whether what ended at ``end`` is history only because statuses are written a little
+        later than what they tell: the earlier daemon may have ended in between."""
+        late = self.history_until - LATE < end <= self.history_until
+        return late and self.inherited and not self.unchanged
 
 
 class Deriver(Protocol[T_contra]):
@@ -98,6 +169,34 @@ class Deriver(Protocol[T_contra]):
 
     def tick(self, now: float) -> None:
         """Time has passed: called about once a second, and after the first sync."""
+
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        """(uid, encoded record) of each object whose record changed since the last call, None for
+        one that is gone. They are committed together with the series: what ``restore`` gets back
+        fits exactly to the counters that are restored.
+
+        A key other than a uid may keep what belongs to no object; it must hold a ``/``.
+        """
+
+    def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
+        """Take back what ``changes`` gave, once, before the first list. A record that can't be
+        read (of an unknown version) is a problem that is counted, never an error."""
+
+    def recall(self, runs: Iterable[PastRun]) -> None:
+        """Take the recorded runs of the last 7 days, oldest first; once, after ``restore``."""
+
+
+class Unrecorded:
+    """Base of derivations that need no memory beyond the objects themselves."""
+
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        return iter(())
+
+    def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
+        """Nothing was given."""
+
+    def recall(self, runs: Iterable[PastRun]) -> None:
+        """Not needed."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,14 @@ Why a rollout was aborted is not joined from here: see rollout/causes.py.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from argoscope.metrics.labels import NAMESPACE, ROLLOUT
 from argoscope.metrics.model import Instrument, Label, Labels, Metric
-from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Sink
+from argoscope.resources._base import ObjectMeta, Options, PastRun, Resource, Seen, Sink
+from argoscope.resources._records import Codec, Journal
 from argoscope.resources._time import unix
 from argoscope.resources.world import World
 
@@ -64,37 +65,65 @@ DURATION = Metric(
 )
 
 
+class _Record(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A live run, as the ledger keeps it."""
+
+    ended: bool
+    """It ended, and is counted or history."""
+
+
+_OPEN, _ENDED = _Record(False), _Record(True)
+_CODEC: Codec[_Record] = Codec(1, _Record)
+
+
 class AnalysisRunDeriver:
     """Counts each run when it is first seen in a final phase, which it never leaves."""
 
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
         del world, options
         self._sink = sink
-        self._ended: dict[str, bool] = {}
-        """uid of each live run -> it ended, and is counted or history."""
+        self._records: dict[str, _Record] = {}
+        self._journal: Journal[_Record] = Journal("AnalysisRun", sink, _CODEC)
 
     def upsert(self, obj: AnalysisRun, seen: Seen) -> None:
         uid, phase = obj.metadata.uid, obj.status.phase
-        if self._ended.get(uid):
+        record = self._records.get(uid)
+        if record is _ENDED:
             return
         labels = (obj.metadata.namespace, rollout_of(obj.metadata))
-        if uid not in self._ended:
+        first_sight = record is None
+        if first_sight:
+            seen = self._journal.met(uid, seen)
             for final in FINAL_PHASES:
                 self._sink.declare(RUNS, (*labels, final))
-        first_sight = uid not in self._ended
-        self._ended[uid] = phase in FINAL_PHASES
-        if phase in FINAL_PHASES and not (seen.baseline and first_sight):
+        self._records[uid] = _ENDED if phase in FINAL_PHASES else _OPEN
+        if self._records[uid] is not record:
+            self._journal.changed.add(uid)
+        end = max(unix(obj.metadata.creation_timestamp), ended_at(obj.status))
+        if phase in FINAL_PHASES and not (first_sight and seen.is_history(end)):
             self._count(obj, (*labels, phase))
 
     def delete(self, uid: str, obj: AnalysisRun | None, seen: Seen) -> None:
-        if uid not in self._ended:
+        if uid not in self._records:
+            self._journal.missed(uid)
             return  # a second deletion must not count the last state again
         if obj is not None:
             self.upsert(obj, seen)
-        del self._ended[uid]
+        del self._records[uid]
+        self._journal.changed.add(uid)
 
     def tick(self, now: float) -> None:
         """Nothing here changes with time."""
+
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        return self._journal.changes(self._records.get)
+
+    def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
+        for uid, record in self._journal.read(records):
+            self._records[uid] = _ENDED if record.ended else _OPEN
+
+    def recall(self, runs: Iterable[PastRun]) -> None:
+        """Not needed: runs are those of Workflows."""
 
     def _count(self, obj: AnalysisRun, labels: Labels) -> None:
         self._sink.count(RUNS, labels)

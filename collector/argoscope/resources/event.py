@@ -10,7 +10,15 @@ import re
 import msgspec
 
 from argoscope.resources import _reasons
-from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Selector, Sink
+from argoscope.resources._base import (
+    ObjectMeta,
+    Options,
+    Resource,
+    Seen,
+    Selector,
+    Sink,
+    Unrecorded,
+)
 from argoscope.resources._time import unix
 from argoscope.resources.world import PodEvent, World
 
@@ -87,7 +95,7 @@ def pull_seconds(message: str) -> float:
     return go_duration(match[2] or match[1]) if match else 0.0
 
 
-class EventDeriver:
+class EventDeriver(Unrecorded):
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
         del sink, options
         self._world = world

@@ -3,7 +3,7 @@
 import msgspec
 
 from argoscope.metrics.model import Instrument, Label, Metric
-from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Sink
+from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Sink, Unrecorded
 from argoscope.resources.world import World
 
 
@@ -59,7 +59,7 @@ def describe(labels: dict[str, str]) -> tuple[str, str, str, bool]:
     return first(_ZONES), first(_TYPES), first(_POOLS), spot
 
 
-class NodeDeriver:
+class NodeDeriver(Unrecorded):
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
         del options
         self._world = world

@@ -4,7 +4,7 @@ import msgspec
 
 from argoscope.metrics.labels import NAMESPACE
 from argoscope.metrics.model import Combine, Instrument, Label, Metric
-from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Sink
+from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Sink, Unrecorded
 from argoscope.resources.world import World
 
 
@@ -31,7 +31,7 @@ TEMPLATE_INFO = Metric(
 )
 
 
-class TemplateInfos:
+class TemplateInfos(Unrecorded):
     """One series per object, as long as it exists."""
 
     def __init__(self, world: World, sink: Sink, options: Options) -> None:

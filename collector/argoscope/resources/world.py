@@ -66,13 +66,35 @@ class World:
         self.runs: dict[Key, Run] = {}
         """(namespace, workflow name) -> run; written by workflow.py, dropped when deleted."""
         self.pod_ends: dict[Key, dict[str, PodEnd]] = {}
-        """(namespace, workflow name) -> node id -> end of its latest pod."""
+        """(namespace, workflow name) -> node id -> end of its latest pod; changed only by the
+        methods below, so that it is known what a ledger must keep."""
+        self.changed_pod_ends: set[Key] = set()
         self.cron_policies: dict[Key, str] = {}
         """(namespace, cron) -> concurrencyPolicy; written by cron_workflow.py."""
         self.node_pools: dict[str, tuple[str, str, str, bool]] = {}
         """Kubernetes node -> (zone, instance type, pool, spot); written by node.py."""
+        self.counted_until: dict[str, float] = {}
+        """Kind (Resource.name) -> until when (Unix seconds) an earlier daemon has counted that left
+        no ledger; written by the pipeline."""
+        self.listed: set[str] = set()
+        """Kinds (Resource.name) that have been listed completely in this life: what they hold no
+        longer is known to be gone."""
         self._run_listeners: list[Callable[[Run], None]] = []
         self._pod_event_listeners: list[Callable[[PodEvent], None]] = []
+
+    def set_pod_end(self, key: Key, node_id: str, end: PodEnd) -> None:
+        self.pod_ends.setdefault(key, {})[node_id] = end
+        self.changed_pod_ends.add(key)
+
+    def drop_pod_end(self, key: Key, node_id: str) -> None:
+        ends = self.pod_ends.get(key)
+        if ends and ends.pop(node_id, None) is not None:
+            self.changed_pod_ends.add(key)
+
+    def drop_pod_ends(self, key: Key) -> None:
+        """Of a whole workflow: nobody will ask for them."""
+        if self.pod_ends.pop(key, None) is not None:
+            self.changed_pod_ends.add(key)
 
     def on_run(self, listener: Callable[[Run], None]) -> None:
         """Call ``listener`` when a run is first known, changes phase or times, or is deleted."""

@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 from aiohttp import web
 
-from argoscope.simulator.cluster import Cluster, Collection, Selection, Stored
+from argoscope.simulator.cluster import LEASES, Cluster, Collection, Selection, Stored
 from argoscope.simulator.faults import Fault, Faults
 from argoscope.simulator.watching import WatchResponse
 
@@ -27,6 +27,7 @@ class ApiServer:
 
     def __init__(self, cluster: Cluster | None = None, *, port: int = 0) -> None:
         self.cluster = cluster or Cluster()
+        self.cluster.serve(LEASES)
         self.faults = Faults()
         self.port = port
         """0: a free one, which is kept over ``stop`` and ``start``."""
@@ -69,6 +70,8 @@ class ApiServer:
             for scope in ("", "/namespaces/{namespace}"):
                 app.router.add_get(root + scope + "/{plural}", self._collection)
                 app.router.add_get(root + scope + "/{plural}/{name}", self._object)
+                app.router.add_post(root + scope + "/{plural}", self._write)
+                app.router.add_put(root + scope + "/{plural}/{name}", self._write)
         self._runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
         await self._runner.setup()
         assert self._runner.server is not None
@@ -183,6 +186,34 @@ class ApiServer:
         if verb == "list":
             return self._list(request, collection, selection)
         return await self._watch(request, collection, selection, fault)
+
+    async def _write(self, request: web.Request) -> web.StreamResponse:
+        """Creates an object that must not exist (POST), or replaces the version that is named."""
+        plural, verb = (
+            request.match_info["plural"],
+            "create" if request.method == "POST" else "update",
+        )
+        self.requests.append((verb, request.path_qs))
+        if refused := await self._refusal(request, verb, plural):
+            return refused
+        obj = msgspec.json.decode(await request.read())
+        obj["metadata"]["namespace"] = request.match_info.get("namespace", "")
+        collection = self._find(request)
+        key = (obj["metadata"]["namespace"], obj["metadata"]["name"])
+        old = collection.objects.get(key) if collection else None
+        if collection is None or (verb == "update" and old is None):
+            return _status(404, "NotFound", f'{plural} "{key[1]}" not found')
+        if verb == "create" and old is not None:
+            return _status(409, "AlreadyExists", f'{plural} "{key[1]}" already exists')
+        version = obj["metadata"].get("resourceVersion")
+        if old is not None and version not in (None, str(old.version)):
+            return _status(409, "Conflict", "the object has been modified")
+        stored = self.cluster.put(plural, obj)
+        return web.Response(
+            body=stored.json,
+            status=201 if old is None else 200,
+            content_type="application/json",
+        )
 
     def _find(self, request: web.Request) -> Collection | None:
         at = request.match_info

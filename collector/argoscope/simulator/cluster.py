@@ -47,6 +47,9 @@ KINDS = (
 )
 
 
+LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
+
+
 class Stored(NamedTuple):
     """One version of an object; the JSON is what goes over the wire."""
 

@@ -15,7 +15,8 @@ class Origin(Enum):
     FIRST_LIST = "first_list"
     """In the first complete list of this stream: what it shows may have ended long ago."""
     RELIST = "relist"
-    """In a later list, or in the first one of a kind that was absent before."""
+    """In a later list, in the first one of a kind that was absent before, or in the first one of
+    this life of a stream that an earlier life had listed."""
     WATCH = "watch"
     """As an event, in the order in which the API server wrote the changes."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from argoscope.watch.delta import Handler, Origin, Watched, decoder
+from argoscope.watch.roster import Roster
 from argoscope.watch.store import Store
 
 
@@ -34,10 +35,17 @@ _identify = msgspec.json.Decoder(_AnyObject).decode
 
 
 class Intake:
-    """Takes one stream's objects in the order of arrival; calls the handler."""
+    """Takes one stream's objects in the order of arrival; calls the handler.
 
-    def __init__(self, watched: Watched, handler: Handler, stream: str = "") -> None:
+    ``roster`` is what an earlier life of the daemon knew of the kind; all its streams share one.
+    """
+
+    def __init__(
+        self, watched: Watched, handler: Handler, stream: str = "", roster: Roster | None = None
+    ) -> None:
         self.store = Store()
+        self._roster = roster or Roster()
+        self._roster.expect(stream)
         self._watched = watched
         self._handler = handler
         self._stream = stream
@@ -69,14 +77,14 @@ class Intake:
 
     def complete_list(self, version: str, at: float) -> None:
         """The list of that resourceVersion is complete: delivers the tombstones."""
-        for uid in self.store.complete_list(version):
+        for uid in (*self.store.complete_list(version), *self._roster.complete(self._stream)):
             self._handler.delete(self._watched, uid, None, at)
         origin, self._origin = self._origin, Origin.WATCH
         self._handler.listed(self._watched, self._stream, origin, at)
 
     def clear(self, at: float) -> None:
         """The kind is gone, and every object of it."""
-        for uid in self.store.clear():
+        for uid in (*self.store.clear(), *self._roster.clear()):
             self._handler.delete(self._watched, uid, None, at)
 
     def oversized(self, size: int) -> None:
@@ -87,6 +95,7 @@ class Intake:
     def _upsert(self, obj: Any, size: int, at: float) -> None:
         meta = obj.metadata
         self.store.listed(meta.uid)
+        self._roster.listed(meta.uid)
         # Without a uid nothing can be told apart: such an object is only ever a problem.
         if meta.uid and not self.store.accept(meta.uid, meta.resource_version):
             return

@@ -35,6 +35,7 @@ from argoscope.watch.backoff import Backoff
 from argoscope.watch.delta import Handler, Origin, Selection, Watched
 from argoscope.watch.diagnosis import explain, kind_of
 from argoscope.watch.intake import Intake
+from argoscope.watch.roster import Roster
 from argoscope.watch.selection import (
     LabelAndField,
     collection_path,
@@ -108,6 +109,7 @@ class Reflector:
         selection: Selection,
         *,
         namespace: str = "",
+        roster: Roster | None = None,
         settings: WatchSettings | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -117,7 +119,8 @@ class Reflector:
         self.status = ReflectorStatus(watched.name, stream, watched.optional)
         self.watched = watched
         self._client = client
-        self._intake = Intake(watched, handler, stream)
+        self._listed_before = roster is not None and roster.listed_before(stream)
+        self._intake = Intake(watched, handler, stream, roster)
         self._path = collection_path(watched, namespace)
         self._params = selection_params(selection)
         self._settings = settings or WatchSettings()
@@ -175,7 +178,8 @@ class Reflector:
 
     def _begin_list(self) -> None:
         # What a kind holds that was not installed before came to be while we looked.
-        first = not self.status.has_synced and self._absences < _ABSENT_AFTER
+        known = self._listed_before or self._absences >= _ABSENT_AFTER
+        first = not (known or self.status.has_synced)
         self._intake.begin_list(Origin.FIRST_LIST if first else Origin.RELIST)
         self._listing = True
 
@@ -184,9 +188,10 @@ class Reflector:
         async for page in self._client.pages(self._path, self._params):
             if not version and self._intake.store.went_back(page.metadata.resource_version):
                 self._intake.store.forget_versions()
+                self.status.position = ""
                 self._relist_reason = "restored"
             version = page.metadata.resource_version
-            at = self._clock()
+            at = self.status.heard = self._clock()
             for number, item in enumerate(page.items):
                 self._intake.item(item, at)
                 if number % _TURN == 0:
@@ -247,6 +252,7 @@ class Reflector:
     def _take_all(self, events: list[WatchEvent]) -> None:
         at = self._clock()
         status, intake = self.status, self._intake
+        status.heard = at
         for event in events:
             kind = event.type
             if kind in _CHANGES:
@@ -254,7 +260,7 @@ class Reflector:
                 status.last_event = at
                 # A streaming list is not in order: its position comes with its last bookmark.
                 if version and not self._listing:
-                    self._position = version
+                    self._position = status.position = version
             elif kind == "BOOKMARK":
                 self._bookmark(event, at)
             elif kind == "ERROR":
@@ -276,11 +282,12 @@ class Reflector:
                 self._complete_list(meta.resource_version, at)
         else:
             self._intake.store.note(meta.resource_version)
-            self._position = meta.resource_version
+            self._position = self.status.position = meta.resource_version
 
     def _complete_list(self, version: str, at: float) -> None:
         self._intake.complete_list(version, at)
-        self._position = version
+        self._position = self.status.position = version
+        self.status.heard = at
         self._listing = False
         self._absences = 0
         self._streaming_left = min(self._streaming_left, 1) * _STREAMING_ATTEMPTS
@@ -309,6 +316,7 @@ class Reflector:
 
     def _restored(self, error: RestoredError) -> float:
         self._relist("restored")
+        self.status.position = ""
         self._intake.store.forget_versions()
         return self._failed(error)
 
@@ -363,12 +371,14 @@ def reflectors(
     *,
     namespaces: Sequence[str] = (),
     label: str = "",
+    roster: Roster | None = None,
     settings: WatchSettings | None = None,
     clock: Callable[[], float] = time.time,
 ) -> list[Reflector]:
     """The streams of a kind: one for each of its selections in each namespace.
 
-    No namespaces means all of them. ``label`` is a label selector in addition to the kind's own.
+    No namespaces means all of them. ``label`` is a label selector in addition to the kind's own;
+    ``roster``: what an earlier life of the daemon knew of the kind.
     """
     return [
         Reflector(
@@ -377,6 +387,7 @@ def reflectors(
             handler,
             LabelAndField(",".join(filter(None, (selection.label, label))), selection.field),
             namespace=namespace,
+            roster=roster,
             settings=settings,
             clock=clock,
         )

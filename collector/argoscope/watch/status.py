@@ -36,6 +36,11 @@ class ReflectorStatus:
     """A watch is open at this moment."""
     last_event: float = 0.0
     last_bookmark: float = 0.0
+    heard: float = 0.0
+    """When anything came last: an object of a list, the end of one, an event, a bookmark. No state
+    of an object is known that was written later."""
+    position: str = ""
+    """resourceVersion up to which everything was handed on; kept while a new list is under way."""
     initial_list_seconds: float = 0.0
     """From the start, or from when the kind became readable, to the first complete list."""
     objects: int = 0

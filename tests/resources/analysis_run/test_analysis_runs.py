@@ -2,6 +2,7 @@
 
 import json
 import random
+from math import inf
 from typing import Any
 
 import msgspec
@@ -37,7 +38,7 @@ def _watch(recorded: list[Event], *, baseline: bool = False) -> Registry:
         if event["type"] == "DELETED":
             deriver.delete(run.metadata.uid, run, Seen(at))
         else:
-            deriver.upsert(run, Seen(at, baseline=baseline))
+            deriver.upsert(run, Seen(at, history_until=inf if baseline else 0.0))
     return registry
 
 
@@ -92,7 +93,9 @@ def test_a_run_that_was_running_at_the_first_list_counts_when_it_ends(
     registry = Registry(RESOURCE.metrics)
     deriver = RESOURCE.derive(World(), registry, Options())
     for index, (at, event) in enumerate(run[:-1]):
-        deriver.upsert(_decoded(event["object"]), Seen(at, baseline=index == 0))
+        deriver.upsert(
+            _decoded(event["object"]), Seen(at, history_until=inf if index == 0 else 0.0)
+        )
     assert _counted(registry, RUNS) == {("analysis-ok", "Successful"): 1}
 
 

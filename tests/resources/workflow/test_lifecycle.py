@@ -1,5 +1,6 @@
 """The lives of Workflows that were not recorded: retries, deletions, first lists, dirty times."""
 
+from math import inf
 from typing import Any
 
 import pytest
@@ -169,8 +170,8 @@ def test_what_had_ended_at_the_first_list_is_history() -> None:
     running = workflow(
         node("a"), node("b", phase="Running", end=None), name="live", phase="Running", end=None
     )
-    feed.upsert(FINISHED, baseline=True)
-    feed.upsert(running, baseline=True)
+    feed.upsert(FINISHED, history_until=inf)
+    feed.upsert(running, history_until=inf)
     assert feed.totals().runs == {}
     assert feed.totals().attempts == {}
     assert feed.totals().pending == (0, 0.0)
@@ -184,7 +185,7 @@ def test_what_had_ended_at_the_first_list_is_history() -> None:
 
 def test_history_that_is_retried_counts_the_new_attempt() -> None:
     feed = Feed()
-    feed.upsert(FINISHED, baseline=True)
+    feed.upsert(FINISHED, history_until=inf)
     feed.upsert(retried(end=37))
     assert feed.totals().runs == {"Failed": (1, 7.0)}
     assert feed.totals().attempts == {("w", "Pod", "Failed"): (1, 7.0)}

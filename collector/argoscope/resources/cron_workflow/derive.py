@@ -2,16 +2,16 @@
 
 A run is *missed* when its time passed and no child Workflow was made for it. Only times that the
 daemon lived through are judged: none before it first saw the CronWorkflow, and none within a gap
-of its own clock.
+of its own clock. After a restart within ``MAX_GAP`` the lists tell what was made meanwhile; of
+times before the latest that was kept they don't, since its runs may have been deleted again.
 """
 
 import heapq
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
-from argoscope.resources._base import Contribution, Options, Seen, Sink
+from argoscope.resources._base import Contribution, Options, PastRun, Seen, Sink
 from argoscope.resources._time import unix
-from argoscope.resources.cron_workflow.due import Calendar, missed_reason
+from argoscope.resources.cron_workflow.due import missed_reason
 from argoscope.resources.cron_workflow.metrics import (
     ACTIVE,
     CONSECUTIVE_FAILURES,
@@ -30,51 +30,22 @@ from argoscope.resources.cron_workflow.metrics import (
 )
 from argoscope.resources.cron_workflow.objects import (
     CronWorkflow,
-    Definition,
-    Finding,
     definition,
     read_schedules,
     spec_findings,
 )
-from argoscope.resources.cron_workflow.runs import Child, CronRuns
+from argoscope.resources.cron_workflow.record import Cron
+from argoscope.resources.cron_workflow.runs import Child
+from argoscope.resources.cron_workflow.stored import Keeper
 from argoscope.resources.world import Key, Run, World
 
 MAX_GAP = 300.0
 """Seconds without any call after which the daemon was not watching: it was stopped, or its clock
 was set. What was due in between is not judged."""
-
-
-@dataclass(slots=True)
-class _Cron:
-    """What is kept of one CronWorkflow. Without uid: children are known, the object is not."""
-
-    namespace: str
-    name: str
-    uid: str = ""
-    since: float = 0.0
-    """When it was first seen."""
-    baseline: bool = False
-    spec: Definition = field(default_factory=Definition)
-    stopped: bool = False
-    active: frozenset[str] = frozenset()
-    """Uids in ``status.active``."""
-    findings: tuple[Finding, ...] = ()
-    last_schedule: float = 0.0
-    calendar: Calendar = field(default_factory=Calendar)
-    runs: CronRuns = field(default_factory=CronRuns)
-    queued: float = 0.0
-    """Earliest wake-up that is in the queue; 0 for none."""
-
-    @property
-    def key(self) -> Key:
-        return (self.namespace, self.name)
-
-    @property
-    def broken(self) -> bool:
-        return any(reason != "never_fires" for reason, _ in self.findings)
-
-    def walk(self, now: float) -> None:
-        self.calendar.walk(now, self.spec, self.stopped, self.active)
+PROMPT = 10.0
+"""Seconds after its time until a run that is made at all is also seen."""
+LIFE = 15.0
+"""Seconds that a run needs at least to be made, end, be noticed and be deleted."""
 
 
 class CronWorkflows:
@@ -84,9 +55,13 @@ class CronWorkflows:
         del options  # nothing of it is about CronWorkflows
         self._world = world
         self._sink = sink
-        self._crons: dict[Key, _Cron] = {}
+        self._crons: dict[Key, Cron] = {}
         self._keys: dict[str, Key] = {}
-        self._now: float | None = None
+        self._keeper = Keeper(sink, self._crons, self._keys)
+        self._held = False
+        """Restored, and what happened meanwhile has not been listed yet."""
+        self._left = 0.0
+        """When the earlier life ended."""
         self._dirty: set[Key] = set()
         self._wakes: list[tuple[float, Key]] = []
         world.on_run(self._run)
@@ -97,21 +72,25 @@ class CronWorkflows:
         self._clock(seen.at)
         key = (obj.metadata.namespace, obj.metadata.name)
         uid = obj.metadata.uid or "/".join(key)  # a manifest that was never in a cluster
-        cron = self._crons.setdefault(key, _Cron(*key))
+        cron = self._crons.setdefault(key, Cron(*key))
         if cron.uid and cron.uid != uid:  # made anew, the deletion was not seen
             self._forget(cron)
-            cron = self._crons.setdefault(key, _Cron(*key))
+            cron = self._crons.setdefault(key, Cron(*key))
         if cron.uid:
             cron.walk(seen.at)  # what was due until now was so under the old state
         else:
-            cron.uid, cron.since, cron.baseline = uid, seen.at, seen.baseline
+            seen = self._keeper.journal.met(uid, seen)
+            self._keeper.touch(cron)  # its row has been one without a uid
+            cron.uid, cron.since = uid, seen.at
+            cron.baseline = seen.history_until > 0.0
+            cron.inherited = self._world.counted_until.get("workflows", 0.0)
             self._keys[cron.uid] = key
             self._declare(cron)
         self._read_spec(cron, obj, seen.at)
         self._read_status(cron, obj)
         for child in list(cron.runs.children.values()):
             self._count(cron, child)
-        self._dirty.add(key)
+        self._touch(cron)
         self._queue(cron)
 
     def delete(self, uid: str, obj: CronWorkflow | None, seen: Seen) -> None:
@@ -120,33 +99,58 @@ class CronWorkflows:
         key = self._keys.get(uid)
         if key is not None:
             self._forget(self._crons[key])
+        else:
+            self._keeper.journal.missed(uid)
 
     def tick(self, now: float) -> None:
         self._clock(now)
-        while self._wakes and self._wakes[0][0] <= now:
-            wake, key = heapq.heappop(self._wakes)
-            cron = self._crons.get(key)
-            if cron is not None and cron.queued == wake:  # else an earlier one took its place
-                self._wake(cron, now)
+        if not self._is_held(now):
+            self._wake_due(now)
         for key in self._dirty:
             cron = self._crons.get(key)
             if cron is not None and cron.uid:
                 self._sink.own(cron.uid, tuple(self._gauges(cron)))
         self._dirty.clear()
 
+    def _is_held(self, now: float) -> bool:
+        """A run that was due is missed only when it is not in the lists after a restart either."""
+        if self._held and {"workflows", "cronworkflows"} <= self._world.listed:
+            self._held = False
+            if now - self._left > LIFE:
+                self._excuse_unseen(now)
+        return self._held
+
+    def _excuse_unseen(self, now: float) -> None:
+        for cron in self._crons.values():
+            cron.walk(now)
+            last = max(cron.last_schedule, cron.runs.newest)
+            made_by = max(PROMPT, cron.spec.deadline)
+            cron.calendar.excuse(self._left - made_by, min(last, now))
+
+    def _wake_due(self, now: float) -> None:
+        while self._wakes and self._wakes[0][0] <= now:
+            wake, key = heapq.heappop(self._wakes)
+            cron = self._crons.get(key)
+            if cron is not None and cron.queued == wake:  # else an earlier one took its place
+                self._wake(cron, now)
+
+    def _touch(self, cron: Cron) -> None:
+        self._dirty.add(cron.key)
+        self._keeper.touch(cron)
+
     def _clock(self, now: float) -> None:
         """Notice that time jumped, in either direction: nobody was watching in between."""
-        before, self._now = self._now, now
+        before, self._keeper.clock = self._keeper.clock, now
         if before is None or abs(now - before) <= MAX_GAP:
             return
         for cron in self._crons.values():
             cron.calendar.pending.clear()
             cron.calendar.restart(now)
-            self._dirty.add(cron.key)
+            self._touch(cron)
             cron.queued = 0.0
             self._queue(cron)
 
-    def _wake(self, cron: _Cron, now: float) -> None:
+    def _wake(self, cron: Cron, now: float) -> None:
         cron.queued = 0.0
         cron.walk(now)
         for due in cron.calendar.missed(now, cron.runs):
@@ -154,22 +158,22 @@ class CronWorkflows:
                 due, cron.runs, cron.spec, stopped=cron.stopped, broken=cron.broken
             )
             self._sink.count(MISSED_RUNS, (*cron.key, reason))
-        self._dirty.add(cron.key)
+        self._touch(cron)
         self._queue(cron)
 
-    def _queue(self, cron: _Cron) -> None:
+    def _queue(self, cron: Cron) -> None:
         wake = cron.calendar.wake()
         if wake and not 0 < cron.queued <= wake:
             cron.queued = wake
             heapq.heappush(self._wakes, (wake, cron.key))
 
-    def _declare(self, cron: _Cron) -> None:
+    def _declare(self, cron: Cron) -> None:
         for reason in MISSED_REASONS:
             self._sink.declare(MISSED_RUNS, (*cron.key, reason))
         self._sink.declare(REPLACED_RUNS, cron.key)
         self._sink.declare(START_DELAY, cron.key)
 
-    def _read_spec(self, cron: _Cron, obj: CronWorkflow, now: float) -> None:
+    def _read_spec(self, cron: Cron, obj: CronWorkflow, now: float) -> None:
         old, cron.spec = cron.spec, definition(obj.spec)
         self._world.cron_policies[cron.key] = cron.spec.policy
         schedules, found = read_schedules(cron.spec, now)
@@ -185,7 +189,7 @@ class CronWorkflows:
         else:
             cron.calendar.reregistered(now)
 
-    def _read_status(self, cron: _Cron, obj: CronWorkflow) -> None:
+    def _read_status(self, cron: Cron, obj: CronWorkflow) -> None:
         status = obj.status
         if status is None:
             cron.stopped, cron.active = False, frozenset()
@@ -197,15 +201,44 @@ class CronWorkflows:
             cron.last_schedule = max(cron.last_schedule, last)
             cron.calendar.reported.add(last)
 
-    def _forget(self, cron: _Cron) -> None:
+    def _forget(self, cron: Cron) -> None:
         """The object is gone. Its counters stay; its children go with their own deletion."""
         self._sink.own(cron.uid, ())
         self._world.cron_policies.pop(cron.key, None)
         del self._keys[cron.uid]
         del self._crons[cron.key]
         cron.runs.forget_deleted()
+        self._touch(cron)
         if cron.runs.children:
-            self._crons[cron.key] = _Cron(cron.namespace, cron.name, runs=cron.runs)
+            left = self._crons[cron.key] = Cron(cron.namespace, cron.name, runs=cron.runs)
+            self._touch(left)
+
+    # -- the ledger
+
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        return self._keeper.changes()
+
+    def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
+        self._keeper.restore(records)
+        self._held, self._left = True, self._keeper.clock or 0.0
+        for cron in self._crons.values():
+            if cron.uid:
+                self._keys[cron.uid] = cron.key
+                self._world.cron_policies[cron.key] = cron.spec.policy
+                self._queue(cron)
+                self._dirty.add(cron.key)
+
+    def recall(self, runs: Iterable[PastRun]) -> None:
+        """The crons' own records have all; of children whose record was lost it is not known
+        what was counted, so they are known and count no more."""
+        for run in self._world.runs.values():
+            cron = self._crons.get((run.namespace, run.cron))
+            if run.cron and (cron is None or run.uid not in cron.runs.children):
+                if cron is None:
+                    cron = self._crons[run.namespace, run.cron] = Cron(run.namespace, run.cron)
+                child = cron.runs.update(run, self._keeper.clock or 0.0)
+                child.delay_seen = child.replace_seen = True
+                self._touch(cron)
 
     # -- children
 
@@ -218,36 +251,40 @@ class CronWorkflows:
         if cron is None:
             if run.gone:
                 return
-            cron = self._crons[key] = _Cron(*key)
-        child = cron.runs.update(run, self._now or 0.0)
+            cron = self._crons[key] = Cron(*key)
+        child = cron.runs.update(run, self._keeper.clock or 0.0)
         if cron.uid:
             self._count(cron, child)
-            self._dirty.add(key)
         elif run.gone:
             cron.runs.forget_deleted()
             if not cron.runs.children:
                 del self._crons[key]
+        self._touch(cron)
 
-    def _count(self, cron: _Cron, child: Child) -> None:
+    def _count(self, cron: Cron, child: Child) -> None:
         if child.regular and child.started and not child.delay_seen:
+            cron.runs.changed.add(child.uid)
             child.delay_seen = True  # argo retry moves startedAt: only the first start counts
-            if not _is_history(cron, child):
+            if not _is_history(cron, child) and child.started > cron.inherited:
                 delay = max(0.0, child.started - child.at[0])
                 self._sink.observe(START_DELAY, cron.key, delay, exemplar=child.name)
         if cron.spec.policy == "Replace":
             for other in cron.runs.children.values():
                 self._count_replaced(cron, other)
 
-    def _count_replaced(self, cron: _Cron, child: Child) -> None:
+    def _count_replaced(self, cron: Cron, child: Child) -> None:
         if child.replace_seen or not child.terminated or _is_history(cron, child):
             return
-        if cron.runs.successor(child) is not None:
+        successor = cron.runs.successor(child)
+        if successor is not None:
             child.replace_seen = True
-            self._sink.count(REPLACED_RUNS, cron.key, exemplar=child.name)
+            cron.runs.changed.add(child.uid)
+            if successor.created > cron.inherited:
+                self._sink.count(REPLACED_RUNS, cron.key, exemplar=child.name)
 
     # -- gauges
 
-    def _gauges(self, cron: _Cron) -> Iterator[Contribution]:
+    def _gauges(self, cron: Cron) -> Iterator[Contribution]:
         key, runs = cron.key, cron.runs
         idle = cron.spec.suspended or cron.stopped or cron.broken
         for metric, moment in (
@@ -268,6 +305,7 @@ class CronWorkflows:
         yield INFO, (*key, schedule, cron.spec.timezone, cron.spec.policy), 1.0
 
 
-def _is_history(cron: _Cron, child: Child) -> bool:
-    """It ended before the daemon's very first list."""
-    return cron.baseline and child.was_over and child.result_at <= cron.since
+def _is_history(cron: Cron, child: Child) -> bool:
+    """It ended before the daemon's very first list, or before an earlier daemon had ended."""
+    until = cron.inherited or cron.since
+    return cron.baseline and child.was_over and child.result_at <= until

@@ -74,6 +74,10 @@ class Calendar:
                 at = following
             self.cursors[index] = at
 
+    def excuse(self, since: float, until: float) -> None:
+        """What was due after ``since``, up to ``until``, is not judged."""
+        self.pending = [due for due in self.pending if not since < due.at <= until]
+
     def missed(self, now: float, runs: CronRuns) -> Iterator[Due]:
         """Take off what can be judged, and give what was missed."""
         ripe = [due for due in self.pending if due.decide_at <= now]

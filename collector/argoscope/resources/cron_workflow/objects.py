@@ -78,8 +78,8 @@ class CronWorkflow(msgspec.Struct, gc=False):
     status: CronStatus | None = None
 
 
-class Definition(msgspec.Struct, gc=False, frozen=True):
-    """What is kept of a CronWorkflow's spec."""
+class Definition(msgspec.Struct, gc=False, frozen=True, array_like=True):
+    """What is kept of a CronWorkflow's spec; by the ledger too, by position."""
 
     texts: tuple[str, ...] = ()
     timezone: str = ""

@@ -21,9 +21,10 @@ Moment = tuple[float, float]
 scheduled time of its original."""
 
 
-class Child(msgspec.Struct, gc=False):
-    """One child Workflow. Times are Unix seconds, 0 for none."""
+class Child(msgspec.Struct, gc=False, array_like=True, tag=1):
+    """One child Workflow. Times are Unix seconds, 0 for none. The ledger keeps it by position."""
 
+    uid: str
     name: str
     at: Moment
     planned: bool
@@ -58,24 +59,33 @@ def _due(run: Run) -> tuple[float, bool]:
     return due, bool(due) and named == due
 
 
+class Dropped(msgspec.Struct, gc=False, array_like=True):
+    """What children say that were dropped."""
+
+    success: tuple[Moment, float] = ((0.0, 0.0), 0.0)
+    """The latest success and when it finished."""
+    failure: tuple[Moment, float] = ((0.0, 0.0), 0.0)
+    failures: int = 0
+    """How many are later than that success."""
+    upto: Moment = (0.0, 0.0)
+
+
 class CronRuns:
     """Children by uid. Duplicated and skipped notifications change nothing."""
 
-    __slots__ = ("_dropped", "_failure", "_success", "_upto", "children", "newest")
+    __slots__ = ("changed", "children", "dropped", "newest")
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: Dropped | None = None) -> None:
         self.children: dict[str, Child] = {}
+        self.changed: set[str] = set()
+        """Uids of children that are not as a ledger last took them."""
         self.newest = 0.0
         """Latest scheduled time of a regular child."""
-        self._success: tuple[Moment, float] = ((0.0, 0.0), 0.0)
-        """Of the children that were dropped: the latest success and when it finished."""
-        self._failure: tuple[Moment, float] = ((0.0, 0.0), 0.0)
-        self._dropped = 0
-        """Failures that were dropped and are later than that success."""
-        self._upto: Moment = (0.0, 0.0)
+        self.dropped = dropped or Dropped()
 
     def update(self, run: Run, now: float) -> Child:
         """Take a run's state; ``now`` is when a run ended that was deleted before it finished."""
+        self.changed.add(run.uid)
         child = self.children.get(run.uid)
         over = run.phase in _OVER
         if child is None:
@@ -98,6 +108,7 @@ class CronRuns:
     def _new(self, run: Run, over: bool) -> Child:
         due, regular = _due(run)
         child = Child(
+            uid=run.uid,
             name=run.name,
             at=(due or run.created, run.created),
             planned=bool(due),
@@ -105,7 +116,7 @@ class CronRuns:
             was_over=over,
             created=run.created,
         )
-        if child.at <= self._upto:  # as old as what was dropped: it was counted before
+        if child.at <= self.dropped.upto:  # as old as what was dropped: it was counted before
             child.delay_seen = child.replace_seen = True
             if run.gone:
                 return child
@@ -123,26 +134,28 @@ class CronRuns:
         return any(c.planned and c.at[0] // 60 == minute for c in self.children.values())
 
     def successor(self, child: Child) -> Child | None:
-        """A run that became due while ``child`` was running."""
+        """The first run that became due while ``child`` was running."""
         ended = child.finished or float("inf")
-        for other in self.children.values():
-            if other.regular and child.at < other.at and other.at[0] <= ended:
-                return other
-        return None
+        due = (
+            other
+            for other in self.children.values()
+            if other.regular and child.at < other.at and other.at[0] <= ended
+        )
+        return min(due, key=lambda other: other.at, default=None)
 
     def last_success(self) -> float:
         """When the latest scheduled run that succeeded had finished; 0 for none."""
-        return self._latest(True, self._success)[1]
+        return self._latest(True, self.dropped.success)[1]
 
     def last_failure(self) -> float:
-        return self._latest(False, self._failure)[1]
+        return self._latest(False, self.dropped.failure)[1]
 
     def consecutive_failures(self) -> int:
-        since, _ = self._latest(True, self._success)
+        since, _ = self._latest(True, self.dropped.success)
         failed = sum(
             child.succeeded is False and child.at > since for child in self.children.values()
         )
-        return failed + (self._dropped if since <= self._upto else 0)
+        return failed + (self.dropped.failures if since <= self.dropped.upto else 0)
 
     def _latest(self, succeeded: bool, dropped: tuple[Moment, float]) -> tuple[Moment, float]:
         best = dropped
@@ -157,16 +170,18 @@ class CronRuns:
             return
         at, uid = min(gone)
         child = self.children.pop(uid)
-        if child.succeeded and at > self._success[0]:
-            self._success = (at, child.result_at)
-            if at > self._upto:
-                self._dropped = 0
+        self.changed.add(uid)
+        if child.succeeded and at > self.dropped.success[0]:
+            self.dropped.success = (at, child.result_at)
+            if at > self.dropped.upto:
+                self.dropped.failures = 0
         elif child.succeeded is False:
-            self._failure = max(self._failure, (at, child.result_at))
-            self._dropped += at > self._success[0]
-        self._upto = max(self._upto, at)
+            self.dropped.failure = max(self.dropped.failure, (at, child.result_at))
+            self.dropped.failures += at > self.dropped.success[0]
+        self.dropped.upto = max(self.dropped.upto, at)
 
     def forget_deleted(self) -> None:
         """Drop what was deleted: there is no CronWorkflow (any more) to report it for."""
         for uid in [uid for uid, child in self.children.items() if child.gone]:
             del self.children[uid]
+            self.changed.add(uid)

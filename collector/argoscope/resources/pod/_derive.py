@@ -6,32 +6,28 @@ deadline or an eviction wipes out of the status has been kept. A pod whose delet
 counts what was known of it.
 
 Pods of the first list: those that had ended are history. An episode or a pod that was live then
-counts when it ends: nobody has counted it before.
+counts when it ends: nobody has counted it before, but for the start-up that an earlier daemon saw.
 """
 
 import sys
-from collections import OrderedDict
+from collections.abc import Iterable, Iterator
 
 from argoscope.metrics.model import Metric
 from argoscope.resources import _reasons
-from argoscope.resources._base import Options, Seen, Sink
+from argoscope.resources._base import Options, PastRun, Seen, Sink
 from argoscope.resources._time import unix
 from argoscope.resources.pod import _joins, _metrics, _object, _pending, _timeline
 from argoscope.resources.pod._census import Census
-from argoscope.resources.pod._joins import End, Joins, Measurement
+from argoscope.resources.pod._joins import EarlyEvents, End, Joins, Measurement
 from argoscope.resources.pod._metrics import EPISODES, PENDING, PENDING_SECONDS, PODS, RESTARTS
 from argoscope.resources.pod._object import Condition, Pod
+from argoscope.resources.pod._stored import Counted, Keeper
 from argoscope.resources.pod._timeline import Episode, Record
 from argoscope.resources.world import Key, PodEnd, PodEvent, Run, World
 
 _TERMINAL = ("Succeeded", "Failed")
-_UNKNOWN_EVENTS = 5_000
-_UNSTARTED = 10_000
 _FUTURE = 3600.0
 """Seconds that a node's clock may be ahead of ours."""
-
-Ended = tuple[str, str]
-"""(namespace, phase): all that is kept of a pod that has been counted."""
 
 
 class PodDeriver:
@@ -39,15 +35,14 @@ class PodDeriver:
         del options  # the pipeline's name is the workflow's business
         self._world = world
         self._sink = sink
-        self._records: dict[str, Record | Ended] = {}
-        self._ended: dict[Ended, Ended] = {}
+        self._records: dict[str, Record | Counted] = {}
+        self._counted: dict[Counted, Counted] = {}
         self._unresolved: dict[Key, dict[str, Record]] = {}
         self._joins = Joins(world, sink)
+        self._keeper = Keeper(world, sink, self._joins)
+        self._journal = self._keeper.journal
         self._census = Census(sink)
-        # Events of pods that are not known (yet, or not ours), and pods that were deleted before
-        # they started, by name: bounded, the oldest go.
-        self._early: OrderedDict[str, list[PodEvent]] = OrderedDict()
-        self._unstarted: OrderedDict[Key, tuple[str, float]] = OrderedDict()
+        self._early = EarlyEvents()
         world.on_run(self._run_changed)
         world.on_pod_event(self._pod_event)
 
@@ -57,24 +52,31 @@ class PodDeriver:
         self._joins.now = seen.at
         uid = obj.metadata.uid
         record = self._records.get(uid)
-        if type(record) is tuple:
+        if type(record) is Counted:
             return
+        first = record is None
         if record is None:
+            seen = self._journal.met(uid, seen)
             record = self._add(obj)
         assert isinstance(record, Record)
+        self._journal.changed.add(uid)
+        counted = record.flags & _timeline.COUNTED
+        if first and seen.history_until:
+            _timeline.absorb(record, obj)
+            record.flags |= _timeline.counted_before(record, obj, seen)
         self._update(record, obj, seen.at)
-        if record.phase in _TERMINAL and not record.flags & _timeline.COUNTED:
-            if seen.baseline:
-                record.flags |= _timeline.COUNTED | _timeline.STARTUP_COUNTED
+        if record.phase in _TERMINAL and not counted:
             self._finish(uid, record, obj, seen.at)
 
     def delete(self, uid: str, obj: Pod | None, seen: Seen) -> None:
         self._joins.now = seen.at
         record = self._records.get(uid)
         if record is None:
+            self._journal.missed(uid)
             if obj is None:
                 return
             record = self._add(obj)
+        self._journal.changed.add(uid)
         if isinstance(record, Record):
             if not record.flags & _timeline.COUNTED:
                 if obj is not None:
@@ -84,15 +86,36 @@ class PodDeriver:
                 # Evicted: its containers' times are gone, the deletion is all that is left.
                 self._publish_end(record, unix(obj.metadata.deletion_timestamp))
             self._forget(uid, record)
-            namespace, phase = record.namespace, record.phase
-        else:
-            namespace, phase = record
         self._records.pop(uid, None)
-        self._census.add(PODS, (namespace, phase), -1)
+        self._census.add(PODS, (record.namespace, record.phase), -1)
 
     def tick(self, now: float) -> None:
         self._joins.tick(now)
         self._census.publish()
+
+    # -- the ledger
+
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        return self._keeper.changes(self._records)
+
+    def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
+        for uid, record in self._keeper.restore(records):
+            self._records[uid] = record
+            if isinstance(record, Counted):
+                self._records[uid] = self._counted.setdefault(record, record)
+            else:
+                self._restore_live(uid, record)
+            self._census.add(PODS, (record.namespace, record.phase), 1)
+
+    def _restore_live(self, uid: str, record: Record) -> None:
+        _timeline.intern(record)
+        if record.pipeline is None:
+            self._unresolved.setdefault((record.namespace, record.workflow), {})[uid] = record
+        if record.episode:
+            self._show(record, record.episode.reason, 1)
+
+    def recall(self, runs: Iterable[PastRun]) -> None:
+        """Not needed: the counters have all."""
 
     def finish(self) -> None:
         """The input has ended: what waits for a workflow takes the workflow's name."""
@@ -121,11 +144,10 @@ class PodDeriver:
             self._resolve(record, run.pipeline)
         else:
             self._unresolved.setdefault((record.namespace, record.workflow), {})[meta.uid] = record
-        ends = self._world.pod_ends.get((record.namespace, workflow))
-        if ends:
-            # Made again under the same node: how the pod before it ended holds no longer.
-            ends.pop(_object.node_id(record.name, workflow), None)
-        for event in self._early.pop(meta.uid, ()):
+        # Made again under the same node: how the pod before it ended holds no longer.
+        node = _object.node_id(record.name, workflow)
+        self._world.drop_pod_end((record.namespace, record.workflow), node)
+        for event in self._early.take(meta.uid):
             self._apply(record, event)
         return record
 
@@ -188,11 +210,11 @@ class PodDeriver:
                 self._count_stages(record, _timeline.running_stages(record))
             self._count_restart(uid, record)
             if not started and obj is not None and (deleted or requested):
-                self._remember_unstarted(uid, record)
+                self._keeper.remember_unstarted(uid, record)
         self._publish_end(record, unix(meta.deletion_timestamp) if meta else 0.0)
         if record.phase == "Succeeded" and record.pipeline is not None:
-            ended = (record.namespace, record.phase)
-            self._records[uid] = self._ended.setdefault(ended, ended)
+            counted = Counted(record.namespace, record.phase)
+            self._records[uid] = self._counted.setdefault(counted, counted)
 
     def _forget(self, uid: str, record: Record) -> None:
         if record.pipeline is None:
@@ -291,20 +313,13 @@ class PodDeriver:
             key, record.pipeline, Measurement(metric, labels, value, unless_started_after)
         )
 
-    def _remember_unstarted(self, uid: str, record: Record) -> None:
-        self._unstarted[record.namespace, record.name] = (uid, record.created)
-        if len(self._unstarted) > _UNSTARTED:
-            self._unstarted.popitem(last=False)
-
     def _count_restart(self, uid: str, record: Record) -> None:
         """Whether this pod stands in for one of its name that was deleted before it started."""
-        before = self._unstarted.get((record.namespace, record.name))
-        if before is None or before[0] == uid or before[1] > record.created:
-            return
-        del self._unstarted[record.namespace, record.name]
-        if record.workflow:
+        before = self._keeper.stands_in(uid, record)
+        if before is not None and record.workflow:
             labels = (record.namespace, _joins.PIPELINE)
-            self._measure(record, RESTARTS, labels, 1.0, unless_started_after=before[1] + 1.0)
+            unless = before.created + 1.0
+            self._measure(record, RESTARTS, labels, 1.0, unless_started_after=unless)
 
     def _publish_end(self, record: Record, deletion: float) -> None:
         if not record.workflow:
@@ -324,12 +339,13 @@ class PodDeriver:
     def _run_changed(self, run: Run) -> None:
         key = (run.namespace, run.name)
         if run.gone:
-            self._world.pod_ends.pop(key, None)
+            self._world.drop_pod_ends(key)
         self._resolve_all(key, run.pipeline)
         self._joins.run_known(run)
 
     def _resolve_all(self, key: Key, pipeline: str) -> None:
-        for record in self._unresolved.pop(key, {}).values():
+        for uid, record in self._unresolved.pop(key, {}).items():
+            self._journal.changed.add(uid)
             episode = record.episode
             if episode:
                 self._show(record, episode.reason, -1)
@@ -346,17 +362,13 @@ class PodDeriver:
         if isinstance(record, Record):
             self._apply(record, event)
         elif record is None:
-            if event.reason == "Pulled" and not event.pull_seconds and event.uid not in self._early:
-                return  # the image was there: nothing to remember
-            events = self._early.setdefault(event.uid, [])
-            events.append(event)
-            del events[:-8]
-            self._early.move_to_end(event.uid)
-            if len(self._early) > _UNKNOWN_EVENTS:
-                self._early.popitem(last=False)
+            self._early.add(event)
 
     def _apply(self, record: Record, event: PodEvent) -> None:
+        self._journal.changed.add(event.uid)
         cause = _reasons.event_cause(event.reason)
+        if (cause or not record.main_start) and not _timeline.hear(record, event):
+            return
         if cause:
             self._blame(record, cause)
             return
@@ -370,7 +382,7 @@ class PodDeriver:
         record.hint = hint
         episode = record.episode
         if episode and hint and episode.reason != hint:
-            told = (_reasons.BACKOFF,) if event.pull_error else _HINTED
+            told = (_reasons.BACKOFF,) if event.pull_error else _pending.HINTED
             if episode.reason in told:
                 self._wait_for(record, hint, event.at, event.at)
 
@@ -385,14 +397,3 @@ def _may_wait(record: Record, obj: Pod) -> bool:
     if record.main_start or record.phase in _TERMINAL:
         return False
     return record.phase != "Running" or bool(obj.status.container_statuses)
-
-
-_HINTED = frozenset(
-    {
-        _reasons.CREATING,
-        _reasons.INITIALIZING,
-        _reasons.CREATING_PULL,
-        _reasons.CREATING_VOLUME,
-        _reasons.CREATING_SANDBOX,
-    }
-)

@@ -6,17 +6,19 @@ too many wait, the workflow's name stands in for the pipeline: the number stays 
 label is coarser.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
 from argoscope.metrics.model import Instrument, Metric
 from argoscope.resources._base import Sink
-from argoscope.resources.world import Key, PodEnd, Run, World
+from argoscope.resources.world import Key, PodEnd, PodEvent, Run, World
 
 PATIENCE = 600.0
 """Seconds that measurements wait for a workflow."""
 GRACE = 30.0
 """Seconds that the measurements of a pod that is gone wait for its workflow."""
 _BOUND = 50_000
+_UNKNOWN_EVENTS = 5_000
 PIPELINE = "\0pipeline"
 """Stands for the pipeline in label values."""
 TEMPLATE = "\0template"
@@ -40,6 +42,32 @@ class End:
     end: PodEnd
 
 
+class EarlyEvents:
+    """Events of pods that are not known (yet, or not ours): bounded, the oldest go.
+
+    A ledger need not keep them: after a restart they are listed again.
+    """
+
+    def __init__(self) -> None:
+        self._events: OrderedDict[str, list[PodEvent]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def add(self, event: PodEvent) -> None:
+        if event.reason == "Pulled" and not event.pull_seconds and event.uid not in self._events:
+            return  # the image was there: nothing to remember
+        events = self._events.setdefault(event.uid, [])
+        events.append(event)
+        del events[:-8]
+        self._events.move_to_end(event.uid)
+        if len(self._events) > _UNKNOWN_EVENTS:
+            self._events.popitem(last=False)
+
+    def take(self, uid: str) -> list[PodEvent]:
+        return self._events.pop(uid, [])
+
+
 class Joins:
     def __init__(self, world: World, sink: Sink) -> None:
         self._world = world
@@ -49,6 +77,9 @@ class Joins:
         self._waiting: dict[Key, list[Measurement | End]] = {}
         self._size = 0
         self._deadlines: dict[Key, float] = {}
+        self._held = False
+        self.changed: set[Key] = set()
+        """Workflows for which something else waits than when a ledger last asked."""
 
     def add(self, key: Key, pipeline: str | None, item: Measurement | End) -> None:
         """Count ``item`` now if the pipeline is known, else later."""
@@ -62,17 +93,24 @@ class Joins:
             self._deadlines[key] = self.now + PATIENCE
         self._waiting[key].append(item)
         self._size += 1
+        self.changed.add(key)
 
     def pod_gone(self, key: Key) -> None:
         """A pod was deleted whose workflow is not known."""
         if key in self._waiting:
             self._deadlines[key] = self.now + GRACE
+            self.changed.add(key)
 
     def run_known(self, run: Run) -> None:
         self._flush((run.namespace, run.name), run.pipeline, run)
 
     def tick(self, now: float) -> None:
         self.now = now
+        if self._held:
+            # What was to come while nobody watched comes with the list.
+            if "workflows" not in self._world.listed:
+                return
+            self._held = False
         for key in [key for key, deadline in self._deadlines.items() if deadline <= now]:
             self._give_up(key)
 
@@ -81,6 +119,16 @@ class Joins:
         for key in list(self._waiting):
             self._give_up(key)
 
+    def waiting(self, key: Key) -> tuple[float, list[Measurement | End]]:
+        """(deadline, what waits for that workflow)."""
+        return self._deadlines.get(key, 0.0), self._waiting.get(key, [])
+
+    def restore(self, key: Key, deadline: float, items: list[Measurement | End]) -> None:
+        """Take back what ``waiting`` gave; no deadline passes before workflows were listed."""
+        self._held = True
+        self._deadlines[key], self._waiting[key] = deadline, items
+        self._size += len(items)
+
     def _give_up(self, key: Key) -> None:
         self._flush(key, key[1], None)
 
@@ -88,6 +136,7 @@ class Joins:
         self._deadlines.pop(key, None)
         items = self._waiting.pop(key, None)
         if items:
+            self.changed.add(key)
             self._size -= len(items)
             for item in items:
                 self._settle(key, pipeline, run, item)
@@ -96,7 +145,7 @@ class Joins:
         if isinstance(item, End):
             # Nobody asks once the run has been counted, nor would anybody drop the entry.
             if run and not run.gone and not (run.finished and run.finished == run.counted):
-                self._world.pod_ends.setdefault(key, {})[item.node_id] = item.end
+                self._world.set_pod_end(key, item.node_id, item.end)
             return
         # An `argo retry` makes pods again too, but moves the workflow's start.
         if item.unless_started_after and run and run.started > item.unless_started_after:

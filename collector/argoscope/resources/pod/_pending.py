@@ -28,6 +28,17 @@ from argoscope.resources.pod._timeline import Episode, Record, initialized
 PATIENCE = 30.0
 """Seconds that normal start-up may take without being an episode."""
 
+HINTED = frozenset(
+    {
+        CREATING,
+        INITIALIZING,
+        CREATING_PULL,
+        _reasons.CREATING_VOLUME,
+        _reasons.CREATING_SANDBOX,
+    }
+)
+"""Normal start-up, of which events may tell more."""
+
 _NO_TROUBLE = ("", "ContainerCreating", "PodInitializing")
 
 

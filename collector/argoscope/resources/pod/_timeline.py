@@ -20,17 +20,23 @@ end that nobody wrote down (deadline, eviction, forced deletion) is left out, no
 that could not be started has 1970 as its start: that is none.
 """
 
+import sys
+from zlib import crc32
+
 import msgspec
 
+from argoscope.resources._base import Seen
 from argoscope.resources._reasons import disruption_cause, is_image, pod_cause
 from argoscope.resources._time import unix
 from argoscope.resources.pod._object import Condition, ContainerStatus, Pod, PodStatus
+from argoscope.resources.world import PodEvent
 
 _EXECUTORS = ("wait", "supervisor")
+_HEARD = 16
 _SKEW = 2.0  # seconds: one-second resolution, and the clocks of API server and node differ
 
 
-class Episode(msgspec.Struct, gc=False):
+class Episode(msgspec.Struct, gc=False, array_like=True):
     """A time of waiting that has not ended."""
 
     reason: str
@@ -41,8 +47,11 @@ class Episode(msgspec.Struct, gc=False):
     """Seconds under earlier reasons of the same trouble."""
 
 
-class Record(msgspec.Struct, gc=False):
-    """What is kept of a live pod. Times: Unix seconds, 0 for none."""
+class Record(msgspec.Struct, gc=False, array_like=True, tag=0):
+    """What is kept of a live pod. Times: Unix seconds, 0 for none.
+
+    The ledger keeps it as it is, by position: see ``_stored``.
+    """
 
     namespace: str
     name: str
@@ -66,6 +75,9 @@ class Record(msgspec.Struct, gc=False):
     episode: Episode | None = None
     pulls: tuple[tuple[float, float], ...] = ()
     flags: int = 0
+    heard: bytes = b""
+    """Four bytes for each of the latest events that were applied: after a restart all events of
+    the last hour are told again."""
 
 
 SUPERVISED = 1
@@ -76,6 +88,16 @@ STARTUP_COUNTED = 4
 COUNTED = 8
 MAIN_RUNS = 16
 """Main ran when last seen, and how that run ended has not been seen."""
+
+
+def intern(record: Record) -> None:
+    """A record that was decoded shares the strings that thousands have in common."""
+    record.namespace = sys.intern(record.namespace)
+    record.workflow = sys.intern(record.workflow)
+    record.template = sys.intern(record.template)
+    record.phase = sys.intern(record.phase)
+    if record.pipeline is not None:
+        record.pipeline = sys.intern(record.pipeline)
 
 
 def absorb(record: Record, pod: Pod) -> Condition | None:
@@ -105,6 +127,23 @@ def absorb(record: Record, pod: Pod) -> Condition | None:
 def _image_trouble(statuses: list[ContainerStatus]) -> str:
     waits = (c.state.waiting for c in statuses if c.state is not None and c.name == "main")
     return "image" if any(w is not None and is_image(w.reason or "") for w in waits) else ""
+
+
+def counted_before(record: Record, pod: Pod, seen: Seen) -> int:
+    """The flags of what is history of a pod that is seen for the first time."""
+    ended = pod.status.phase in ("Succeeded", "Failed")
+    # An eviction takes the times away: of such a pod only the creation is known for sure.
+    if ended and seen.is_history(max(record.last_end, record.created)):
+        return COUNTED | STARTUP_COUNTED
+    if not seen.inherited or record.workflow or pod.status.phase == "Pending":
+        return 0
+    # A container that was restarted, or is being removed, does not tell when it first started.
+    restarted = any(
+        container.last_state and container.last_state.terminated
+        for container in pod.status.container_statuses or ()
+    )
+    started = (0.0 if restarted else record.main_start) or record.created
+    return STARTUP_COUNTED if seen.is_history(started) else 0
 
 
 def _absorb_init(record: Record, statuses: list[ContainerStatus]) -> None:
@@ -210,6 +249,17 @@ def plausible(seconds: float) -> float | None:
     if seconds >= 0.0:
         return seconds
     return 0.0 if seconds >= -_SKEW else None
+
+
+def hear(record: Record, event: PodEvent) -> bool:
+    """Whether the event is news; it is none the second time."""
+    told = f"{event.reason} {event.at} {event.pull_seconds} {event.pull_error}"
+    code = crc32(told.encode()).to_bytes(4, "little")
+    heard = record.heard
+    if any(heard[place : place + 4] == code for place in range(0, len(heard), 4)):
+        return False
+    record.heard = (heard + code)[-4 * _HEARD :]
+    return True
 
 
 def add_pull(record: Record, start: float, end: float) -> None:

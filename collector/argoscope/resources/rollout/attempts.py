@@ -6,10 +6,13 @@ because a watch may skip any state in between: stableRS equal to the hash is a p
 hash with the old stableRS a supersession. An end that such a jump hides is not guessed.
 """
 
+from collections.abc import Iterable, Iterator
+
 import msgspec
 
 from argoscope.metrics.model import Labels, Metric
-from argoscope.resources._base import Options, Seen, Sink
+from argoscope.resources._base import Options, PastRun, Seen, Sink
+from argoscope.resources._records import Codec, Journal
 from argoscope.resources._time import unix
 from argoscope.resources.rollout import gauges, status
 from argoscope.resources.rollout.causes import abort_cause, pause_cause, possible_abort_causes
@@ -31,8 +34,11 @@ _CLOCK = 2.0
 _SAME_ABORT = 5.0
 
 
-class _Record(msgspec.Struct, gc=False):
-    """What is known of a live Rollout. Times are Unix seconds, 0 when not known."""
+class _Record(msgspec.Struct, gc=False, array_like=True):
+    """What is known of a live Rollout. Times are Unix seconds, 0 when not known.
+
+    The ledger keeps it as it is, by position: a change of the fields changes ``_CODEC``.
+    """
 
     labels: Labels
     seen_at: float = 0.0
@@ -59,18 +65,24 @@ class _Record(msgspec.Struct, gc=False):
     """(cause, start) of the pauses that last."""
 
 
+_CODEC: Codec[_Record] = Codec(1, _Record)
+
+
 class RolloutDeriver:
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
         del world, options  # nothing is joined: the status has all
         self._sink = sink
         self._records: dict[str, _Record] = {}
+        self._journal: Journal[_Record] = Journal("Rollout", sink, _CODEC)
 
     def upsert(self, obj: Rollout, seen: Seen) -> None:
         meta = obj.metadata
         record = self._records.get(meta.uid)
         if record is None:
+            seen = self._journal.met(meta.uid, seen)
             record = _Record((meta.namespace, meta.name))
             self._records[meta.uid] = record
+        self._journal.changed.add(meta.uid)
         self._declare(record, obj)
         for what in obj.skipped:
             self._sink.problem("Rollout", "malformed_field", f"{meta.namespace}/{meta.name} {what}")
@@ -85,16 +97,28 @@ class RolloutDeriver:
 
     def delete(self, uid: str, obj: Rollout | None, seen: Seen) -> None:
         if uid not in self._records:
+            self._journal.missed(uid)
             return  # a second deletion must not count the last state again
         if obj is not None:
             self.upsert(obj, seen)
         record = self._records.pop(uid)
+        self._journal.changed.add(uid)
         if obj is None and record.open:
             self._hidden(record, record.hash)
         self._sink.own(uid, ())
 
     def tick(self, now: float) -> None:
         """Nothing here changes with time: ages are computed from their start."""
+
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        return self._journal.changes(self._records.get)
+
+    def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
+        """The gauges need the objects: they come with the list."""
+        self._records.update(self._journal.read(records))
+
+    def recall(self, runs: Iterable[PastRun]) -> None:
+        """Not needed: runs are those of Workflows."""
 
     def _follow_phase(self, record: _Record, obj: Rollout, shown: str, seen: Seen) -> None:
         since = status.phase_since(obj, shown)
@@ -125,7 +149,9 @@ class RolloutDeriver:
         live = current == record.hash
         if not record.hash:
             self._begin(record, obj, seen)
-            if _has_ended(record, obj) and (seen.baseline or _is_between(record, obj)):
+            if _has_ended(record, obj) and (
+                _is_between(record, obj) or seen.is_history(status.ended_at(obj, seen))
+            ):
                 _rest(record, obj)
         elif not live:
             self._switch(record, obj, seen)
@@ -144,10 +170,8 @@ class RolloutDeriver:
         record.stable = obj.status.stable_rs
         record.open, record.aborted = True, -1.0
         record.creation = status.is_first_revision(obj)
-        # What had converged before the daemon came is history.
-        concluded = obj.status.phase == "Degraded" or status.waits_for_person(obj)
-        record.converged = record.creation or (seen.baseline and concluded)
         record.started = _start(record, obj, seen, first_sight)
+        record.converged = record.creation or (first_sight and _has_converged(record, obj, seen))
         record.step = obj.status.current_step_index or 0
         record.step_since = record.started if record.step == 0 else 0.0
 
@@ -306,6 +330,15 @@ def _has_ended(record: _Record, obj: Rollout) -> bool:
     if status.is_aborted(obj):
         return True
     return status.is_stable(obj) and (not record.creation or status.was_healthy(obj))
+
+
+def _has_converged(record: _Record, obj: Rollout, seen: Seen) -> bool:
+    """Whether an attempt that is seen for the first time had a conclusive phase before."""
+    concluded = obj.status.phase == "Degraded" or status.waits_for_person(obj)
+    # It may have had one and left it again, where an earlier daemon looked.
+    return (
+        seen.is_history(record.started) if seen.inherited else concluded and seen.history_until > 0
+    )
 
 
 def _is_between(record: _Record, obj: Rollout) -> bool:

@@ -1,5 +1,6 @@
 """What a Rollout's status says: its phase, how its attempt stands, and when that happened."""
 
+from argoscope.resources._base import Seen
 from argoscope.resources._time import unix
 from argoscope.resources.rollout.metrics import PHASES
 from argoscope.resources.rollout.objects import REVISION, WORKLOAD_GENERATION, Rollout
@@ -114,6 +115,16 @@ def attempt_finished(rollout: Rollout) -> float:
 def promoted_at(rollout: Rollout) -> float:
     """When the current revision became stable, or 0: status.duration, else Completed."""
     return attempt_finished(rollout) or transition(rollout, "Completed", "True")
+
+
+def ended_at(rollout: Rollout, seen: Seen) -> float:
+    """When the attempt ended that is seen for the first time; 0 when nothing says it for sure."""
+    if is_aborted(rollout):
+        return aborted_at(rollout)
+    if not is_first_revision(rollout):
+        return promoted_at(rollout)
+    created = unix(rollout.metadata.creation_timestamp)  # Healthy moves when pods restart
+    return attempt_finished(rollout) or (0.0 if seen.is_history(created) else created)
 
 
 def aborted_at(rollout: Rollout) -> float:

@@ -42,7 +42,9 @@ def note_actions(
     actions = []
     if first and LABEL_RESUBMITTED in (workflow.metadata.labels or {}):
         actions.append("resubmit")
-    if workflow.spec.shutdown and not run.shutdown:
+    # An inherited run may be listed before its cron, which knows whether it replaces its runs.
+    unclear = seen.inherited and run.cron and (run.namespace, run.cron) not in world.cron_policies
+    if workflow.spec.shutdown and not run.shutdown and not unclear:
         run.by_user = stopped_by_user(workflow)
         cause = shutdown_cause(world, workflow, run)
         actions += {"stopped": ["stop"], "terminated": ["terminate"]}.get(cause, [])
@@ -53,7 +55,9 @@ def note_actions(
     elif not suspended and record.suspended_since:
         record.suspended_since = 0.0
         actions.append("resume")
-    if not (first and seen.baseline):
+    # When somebody acted is written nowhere: on first sight only a workflow that is new itself
+    # tells of actions that nobody has counted.
+    if not (first and seen.is_history(run.created)):
         for action in actions:
             count_action(sink, run, action)
 

@@ -1,7 +1,11 @@
 """Counting the attempts of leaf nodes."""
 
+from array import array
+
+from argoscope.metrics.internal import RUNS_UNOBSERVED
 from argoscope.resources._base import Seen, Sink
 from argoscope.resources._time import unix
+from argoscope.resources.workflow.actions import note_resumed
 from argoscope.resources.workflow.causes import cause_of_node
 from argoscope.resources.workflow.metrics import (
     RESOURCE_SECONDS,
@@ -14,19 +18,42 @@ from argoscope.resources.workflow.metrics import (
 from argoscope.resources.workflow.nodes import (
     FEW,
     Predecessors,
+    attempt_key,
+    is_attempt,
     new_attempts,
     retry_children,
     retry_index,
     template_of,
 )
 from argoscope.resources.workflow.objects import Node
-from argoscope.resources.workflow.record import Record
+from argoscope.resources.workflow.record import REPLACED, Record
 from argoscope.resources.world import PodEnd, Run, World
 
 FUTURE = 3600.0
 """Seconds that a timestamp may lie ahead: clocks differ, but not by an hour."""
 MAX_NAMES = 50_000
 _DECLARED_CAUSES = ("exit_code", "oom", "error")
+
+
+def take_history(sink: Sink, record: Record, nodes: dict[str, Node], seen: Seen) -> bool:
+    """Take what had ended as counted, when a workflow is seen for the first time; returns whether
+    the run itself had."""
+    run = record.run
+    over = run.phase in RUN_PHASES
+    ended = {key: node for key, node in nodes.items() if seen.is_history(unix(node.finished_at))}
+    attempts = (
+        node
+        for node in nodes.values()
+        if is_attempt(node, over) and seen.is_history(unix(node.finished_at) or run.finished)
+    )
+    record.done = array("Q", map(attempt_key, attempts))
+    record.pending_seen = run.started > 0 and seen.is_history(run.started)
+    note_resumed(sink, record, ended, count=False)
+    if not over or not seen.is_history(run.finished):
+        return False
+    if seen.is_uncertain(run.finished):
+        sink.count(RUNS_UNOBSERVED, ("handover",))
+    return True
 
 
 def count_attempts(
@@ -40,11 +67,12 @@ def count_attempts(
 ) -> None:
     """Count the finished attempts that ``record`` does not hold yet, and add them to it."""
     run = record.run
+    replaced = record.nodes == REPLACED
     if len(nodes) != record.nodes:
         record.nodes = len(nodes)
         _declare(sink, run, nodes, templates)
     over = run.phase in RUN_PHASES
-    found, record.done = new_attempts(nodes, record.done, record.since, over)
+    found, record.done = new_attempts(nodes, record.done, record.since, over, replaced=replaced)
     if not found:
         return
     ends = world.pod_ends.get((run.namespace, run.name), {})

@@ -9,10 +9,12 @@ may come from the clock of somebody's laptop.
 """
 
 from array import array
+from collections.abc import Iterable, Iterator
 from sys import intern
 
 from argoscope.metrics.internal import RUNS_UNOBSERVED
-from argoscope.resources._base import Contribution, Options, Seen, Sink
+from argoscope.resources._base import Contribution, Options, PastRun, Seen, Sink
+from argoscope.resources._records import Journal
 from argoscope.resources._time import unix
 from argoscope.resources.workflow import gauges as gauge
 from argoscope.resources.workflow.actions import (
@@ -22,24 +24,28 @@ from argoscope.resources.workflow.actions import (
     shutdown_cause,
     stopped_by_user,
 )
-from argoscope.resources.workflow.attempts import FUTURE, MAX_NAMES, count_attempts
+from argoscope.resources.workflow.attempts import (
+    FUTURE,
+    MAX_NAMES,
+    count_attempts,
+    take_history,
+)
 from argoscope.resources.workflow.causes import cause_of_message, cause_of_node, root_cause
 from argoscope.resources.workflow.history import WeekHistory
 from argoscope.resources.workflow.metrics import (
     COMMON_CAUSES,
     FAILURES,
-    LOCK_WAIT,
-    POLICY_CAUSES,
     RUN_DURATION,
-    RUN_PENDING,
     RUN_PHASES,
     RUNS,
     labels_metric,
 )
 from argoscope.resources.workflow.naming import LABEL_CRON, pipeline_of
-from argoscope.resources.workflow.nodes import SECOND, attempt_key, is_attempt
+from argoscope.resources.workflow.nodes import SECOND
 from argoscope.resources.workflow.objects import Node, Workflow, inflate
-from argoscope.resources.workflow.record import Record
+from argoscope.resources.workflow.record import REPLACED, Record
+from argoscope.resources.workflow.stored import CODEC, Stored, pack, run_record, unpack
+from argoscope.resources.workflow.waits import observe_locks, observe_pending
 from argoscope.resources.world import Key, Run, World
 
 SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
@@ -55,6 +61,7 @@ class WorkflowDeriver:
         self._sink = sink
         self._options = options
         self._records: dict[str, Record] = {}
+        self._journal: Journal[Stored] = Journal("Workflow", sink, CODEC)
         self._pipelines: set[Key] = set()
         self._scopes: dict[tuple[str, str], tuple[str, str]] = {}
         self._templates: set[tuple[str, str, str]] = set()
@@ -73,8 +80,9 @@ class WorkflowDeriver:
         record = self._records.get(uid)
         first = record is None
         if record is None:
-            record = self._new_record(workflow)
-            self._records[uid] = record
+            seen = self._journal.met(uid, seen)
+            record = self._records[uid] = self._new_record(workflow)
+        self._journal.changed.add(uid)
         run = record.run
         before = (run.phase, run.started, run.finished, run.shutdown)
         note_actions(self._world, self._sink, workflow, record, first, seen)
@@ -90,12 +98,14 @@ class WorkflowDeriver:
 
     def delete(self, uid: str, workflow: Workflow | None, seen: Seen) -> None:
         if workflow is not None:
-            if uid in self._records:
-                self._records[uid].next_inflate = 0.0  # nothing comes after this state
+            if known := self._records.get(uid):
+                known.next_inflate = 0.0  # nothing comes after this state
             self.upsert(workflow, seen)
         record = self._records.pop(uid, None)
         if record is None:
+            self._journal.missed(uid)
             return
+        self._journal.changed.add(uid)
         self._sink.own(uid, ())
         run = record.run
         if run.phase not in _OVER:
@@ -108,10 +118,32 @@ class WorkflowDeriver:
             del self._world.runs[key]
         self._world.run_changed(run)
 
+    def changes(self) -> Iterator[tuple[str, bytes | None]]:
+        return self._journal.changes(self._stored)
+
+    def _stored(self, uid: str) -> Stored | None:
+        record = self._records.get(uid)
+        if record is None:
+            return None
+        run = record.run
+        return pack(record, displaced=self._world.runs.get((run.namespace, run.name)) is not run)
+
+    def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
+        for uid, stored in self._journal.read(records):
+            record, displaced = unpack(uid, stored)
+            self._records[uid] = record
+            if not displaced:
+                self._world.runs[stored.namespace, stored.name] = record.run
+
+    def recall(self, runs: Iterable[PastRun]) -> None:
+        self._week.recall(runs)
+
     def tick(self, now: float) -> None:
         if now >= self._next_expiry:
             self._next_expiry = now + 60.0
             self._week.expire(now)
+            if "workflows" in self._world.listed:
+                self._week.forget_recalled()
         self._week.expose()
 
     # -- reading
@@ -140,6 +172,8 @@ class WorkflowDeriver:
             created=unix(meta.creation_timestamp),
             entrypoint=intern(workflow.spec.entrypoint or (stored.entrypoint if stored else "")),
         )
+        if displaced := self._world.runs.get((run.namespace, run.name)):
+            self._journal.changed.add(displaced.uid)
         self._world.runs[run.namespace, run.name] = run
         self._declare(run)
         named = (intern(template), scope)
@@ -222,11 +256,12 @@ class WorkflowDeriver:
         first: bool,
     ) -> None:
         run = record.run
-        if first and seen.baseline:
-            self._take_as_history(workflow, record, nodes, seen)
-            return
-        self._observe_pending(record, nodes)
-        self._observe_locks(workflow, record, nodes, seen)
+        if first and seen.history_until:
+            self._take_history(workflow, record, nodes, seen)
+            if record.counted or not seen.inherited:
+                return
+        observe_pending(self._sink, record, nodes)
+        observe_locks(self._sink, workflow, record, nodes, seen)
         if record.counted:
             return
         shutdown = shutdown_cause(self._world, workflow, run)
@@ -235,20 +270,15 @@ class WorkflowDeriver:
         if run.phase in _OVER:
             self._count_run(workflow, record, nodes, shutdown, seen)
 
-    def _take_as_history(
+    def _take_history(
         self, workflow: Workflow, record: Record, nodes: dict[str, Node], seen: Seen
     ) -> None:
-        """The first list of a daemon without a ledger: what has ended is not counted."""
+        """The first list of a daemon without a ledger: what had ended is not counted."""
         run = record.run
-        over = run.phase in _OVER
-        record.done = array("Q", (attempt_key(n) for n in nodes.values() if is_attempt(n, over)))
-        record.pending_seen = run.started > 0
-        note_resumed(self._sink, record, nodes, count=False)
-        if over and run.finished:
-            cause = self._run_cause(
-                workflow, run, nodes, shutdown_cause(self._world, workflow, run)
-            )
-            self._close_attempt(record, cause, seen)
+        if take_history(self._sink, record, nodes, seen) and (run.finished or seen.inherited):
+            shutdown = shutdown_cause(self._world, workflow, run)
+            cause = self._run_cause(workflow, run, nodes, shutdown)
+            self._close_attempt(workflow, record, nodes, cause, seen, counted=False)
 
     def _note_retry(self, record: Record, started_before: float) -> None:
         """`argo retry` moves startedAt and takes phase and finishedAt away for a while.
@@ -265,46 +295,8 @@ class WorkflowDeriver:
             self._sink.count(RUNS_UNOBSERVED, ("retried_unseen",))
         else:
             return
+        record.nodes = REPLACED
         count_action(self._sink, run, "retry")
-
-    def _observe_pending(self, record: Record, nodes: dict[str, Node]) -> None:
-        run = record.run
-        if record.pending_seen or not run.started or not run.created:
-            return
-        record.pending_seen = True
-        # Nodes that are older than the run's start are those that an `argo retry` has kept.
-        if any(0 < unix(node.started_at) < run.started - 1 for node in nodes.values()):
-            return
-        if run.started < run.created:
-            self._problem("negative_duration", run, "startedAt before creationTimestamp")
-            return
-        key = (run.namespace, run.pipeline)
-        self._sink.observe(RUN_PENDING, key, run.started - run.created, exemplar=run.name)
-
-    def _observe_locks(
-        self, workflow: Workflow, record: Record, nodes: dict[str, Node], seen: Seen
-    ) -> None:
-        run = record.run
-        key = (run.namespace, run.pipeline)
-        if not run.started and (workflow.status.message or "").startswith(gauge.WAITING):
-            record.waited = True
-        elif record.waited and run.started:
-            record.waited = False
-            self._sink.observe(LOCK_WAIT, key, max(0.0, run.started - run.created))
-        waiting = {
-            node.id: unix(node.started_at)
-            for node in nodes.values()
-            if node.phase == "Pending"
-            and node.synchronization_status is not None
-            and node.synchronization_status.waiting
-        }
-        for node_id, since in (record.waiting or {}).items():
-            node = nodes.get(node_id)
-            if node_id not in waiting and node is not None and not run.shutdown:
-                # Argo writes no time: the wait ends with the reconciliation that shows it.
-                end = min(seen.at, unix(node.finished_at) or seen.at)
-                self._sink.observe(LOCK_WAIT, key, max(0.0, end - since))
-        record.waiting = waiting or None
 
     def _count_run(
         self,
@@ -330,21 +322,32 @@ class WorkflowDeriver:
         if workflow.status.offload_node_status_version and not nodes and not record.offloaded:
             record.offloaded = True
             self._sink.count(RUNS_UNOBSERVED, ("offloaded",))
-        self._close_attempt(record, cause, seen)
+        self._close_attempt(workflow, record, nodes, cause, seen)
 
     def _problem(self, reason: str, run: Run, detail: str) -> None:
         self._sink.problem("Workflow", reason, f"{run.namespace}/{run.name} {detail}")
 
-    def _close_attempt(self, record: Record, cause: str, seen: Seen) -> None:
+    def _close_attempt(
+        self,
+        workflow: Workflow,
+        record: Record,
+        nodes: dict[str, Node],
+        cause: str,
+        seen: Seen,
+        *,
+        counted: bool = True,
+    ) -> None:
         run = record.run
         record.counted = run.counted = run.finished or seen.at
         # Only what started in the very second of the end could be taken for a retry's.
         left = array("Q", (key for key in record.done if key & SECOND >= record.counted))
         record.done = left or _NOTHING
         record.waiting = None
-        self._world.pod_ends.pop((run.namespace, run.name), None)
-        failed = bool(cause) and cause not in POLICY_CAUSES
-        self._week.add((run.namespace, run.pipeline), record.counted, failed)
+        self._world.drop_pod_ends((run.namespace, run.name))
+        # Recalled: of an earlier life, or imported while the daemon was away.
+        if not self._week.is_recalled(run.uid, record.counted):
+            self._week.add((run.namespace, run.pipeline), record.counted, cause)
+        self._sink.record(run_record(workflow, record, nodes, cause, counted=counted))
 
     def _run_cause(
         self, workflow: Workflow, run: Run, nodes: dict[str, Node], shutdown: str
@@ -385,7 +388,7 @@ class WorkflowDeriver:
         if self._labels is None:
             return ()
         labels = workflow.metadata.labels or {}
-        values = tuple(labels.get(key, "") for key in self._options.workflow_labels)
+        values = (labels.get(key, "") for key in self._options.workflow_labels)
         return ((self._labels, (run.namespace, run.pipeline, *values), 1.0),)
 
     def _share(self, contribution: Contribution) -> Contribution:

@@ -1,30 +1,57 @@
 """What ended within the last 7 days, for the gauges that need no Prometheus history."""
 
 from array import array
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
 
-from argoscope.resources._base import Contribution, Sink
-from argoscope.resources.workflow.metrics import COMPLETED_7D, FAILED_7D
+from argoscope.resources._base import Contribution, PastRun, Sink
+from argoscope.resources.workflow.metrics import COMPLETED_7D, FAILED_7D, POLICY_CAUSES
 from argoscope.resources.world import Key
 
 WINDOW = 7 * 86400.0
 
 
 class WeekHistory:
-    """Ends of run attempts by (namespace, pipeline): 8 bytes each, sorted, dropped after a week."""
+    """Ends of run attempts by (namespace, pipeline): 8 bytes each, sorted, dropped after a week.
+
+    Each attempt is to be added once. What a first list shows may be known of an earlier life, in
+    which the daemon watched other namespaces, or lost a record: so until everything was listed
+    another 8 bytes are kept of each recalled attempt.
+    """
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
+        self._recalled = array("Q")
         self._completed: dict[Key, array[float]] = {}
         self._failed: dict[Key, array[float]] = {}
         self._dirty: set[Key] = set()
 
-    def add(self, key: Key, finished: float, failed: bool) -> None:
-        """Note an attempt that ended at ``finished`` (Unix seconds)."""
+    def add(self, key: Key, finished: float, cause: str) -> None:
+        """Note an attempt that ended at ``finished`` (Unix seconds), with ``cause`` if it failed.
+
+        What people and policies ended is no failure.
+        """
         insort(self._completed.setdefault(key, array("d")), finished)
-        if failed:
+        if cause and cause not in POLICY_CAUSES:
             insort(self._failed.setdefault(key, array("d")), finished)
         self._dirty.add(key)
+
+    def recall(self, runs: Iterable[PastRun]) -> None:
+        """Take the run records of the last week, oldest first; once."""
+        recalled = array("Q")
+        for run in runs:
+            self.add((run.namespace, run.pipeline), run.finished, run.cause)
+            recalled.append(_digest(run.uid, run.finished))
+        self._recalled = array("Q", sorted(recalled))
+
+    def is_recalled(self, uid: str, finished: float) -> bool:
+        digest = _digest(uid, finished)
+        place = bisect_left(self._recalled, digest)
+        return place < len(self._recalled) and self._recalled[place] == digest
+
+    def forget_recalled(self) -> None:
+        """Everything has been listed: no more history will come."""
+        self._recalled = array("Q")
 
     def expire(self, now: float) -> None:
         """Drop what ended more than a week before ``now``."""
@@ -52,3 +79,7 @@ class WeekHistory:
                 (FAILED_7D, key, float(len(self._failed.get(key, ())))),
             )
         self._sink.own(f"week/{key[0]}/{key[1]}", gauges)
+
+
+def _digest(uid: str, finished: float) -> int:
+    return hash((uid, finished)) & 0xFFFFFFFFFFFFFFFF

@@ -45,10 +45,17 @@ def is_attempt(node: Node, run_over: bool) -> bool:
 
 
 def new_attempts(
-    nodes: dict[str, Node], done: "array[int]", since: float, run_over: bool
+    nodes: dict[str, Node],
+    done: "array[int]",
+    since: float,
+    run_over: bool,
+    *,
+    replaced: bool = False,
 ) -> tuple[list[Node], "array[int]"]:
     """The finished attempts that are not in ``done`` and started at ``since`` or later (Unix
     seconds; 0 for all); and the new ``done``, the keys of all such attempts in the nodes' order.
+
+    ``replaced``: some of ``done`` may be gone, or in another order.
     """
     finished = [
         node
@@ -60,9 +67,9 @@ def new_attempts(
     if since:
         finished = [node for node in finished if unix(node.started_at) >= since]
     more = len(finished) - len(done)
-    if not more:
+    if not more and not replaced:
         return [], done  # within an attempt of the run no finished node goes away
-    if 0 < more <= FEW:
+    if 0 < more <= FEW and not replaced:
         found = _few_new(finished, done, more)
         if found is not None:
             return found

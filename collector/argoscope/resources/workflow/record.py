@@ -6,6 +6,9 @@ import msgspec
 
 from argoscope.resources.world import Run
 
+REPLACED = -1
+"""In place of the number of nodes: some of those that were counted may be gone."""
+
 
 class Record(msgspec.Struct, gc=False):
     """What is kept of one Workflow object. Times are Unix seconds, 0 for none."""
@@ -18,7 +21,7 @@ class Record(msgspec.Struct, gc=False):
     since: float = 0.0
     """Nodes that started before belong to attempts that were counted."""
     nodes: int = 0
-    """How many there were when their templates were last declared."""
+    """How many there were when they were last looked through."""
     pending_seen: bool = False
     suspended_since: float = 0.0
     waiting: dict[str, float] | None = None

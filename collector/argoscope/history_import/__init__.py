@@ -1,0 +1,1 @@
+"""``argoscope import``: run history from the Argo workflow archive into a ledger."""

@@ -1,0 +1,1 @@
+"""What was counted, kept across restarts: values, records and runs in one SQLite file."""
