@@ -107,15 +107,20 @@ def test_a_retry_while_the_daemon_was_dead_is_another_attempt(cluster: Cluster, 
     assert not unobserved(life)
 
 
-def test_a_retry_that_replaced_a_counted_node_unseen_counts_the_new_one(cluster: Cluster) -> None:
-    """As many finished nodes as before, but others."""
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_retry_that_replaced_a_counted_node_unseen_counts_the_new_one(
+    cluster: Cluster, dies: bool
+) -> None:
+    """As many finished nodes as before, but others; the daemon dies, or its watch was cut."""
     cluster.start()
     cluster.put(workflow(steps={"a": ("Failed", 0, 2), "b": ("Running", 0, 0)}))
     cluster.wait(3)
-    cluster.box.crash()
+    if dies:
+        cluster.box.crash()
     cluster.wait(30)
     cluster.put(workflow(began=20, steps={"a": ("Succeeded", 21, 25), "b": ("Running", 21, 0)}))
-    life = cluster.start()
+    life = cluster.start() if dies else cluster.box.life
+    assert life is not None
     assert attempts(life) == {("a", "Failed"): 1, ("a", "Succeeded"): 1}
     assert unobserved(life) == {"retried_unseen": 1}
 
@@ -198,16 +203,16 @@ def test_records_of_an_unknown_layout_make_history_and_double_nothing(
 def test_an_object_of_the_same_name_is_another_one(cluster: Cluster) -> None:
     """Made again under its name; the deletion of the first comes late, after a restart."""
     cluster.start()
-    cluster.put(workflow())
+    cluster.put(workflow(uid="u9"))
     cluster.wait(1)
-    again = workflow(uid="u2", began=5)
+    again = workflow(uid="u1", began=5)
     cluster.put(again)
     cluster.wait(1)
     cluster.box.crash()
-    del cluster.live["u1"]
+    del cluster.live["u9"]
     life = cluster.start()
     assert unobserved(life) == {"deleted_unseen": 1}
-    assert life.pipeline.world.runs["data", "etl-1"].uid == "u2"
+    assert life.pipeline.world.runs["data", "etl-1"].uid == "u1"
 
 
 def pull_event(reason: str, at: float, uid: str, message: str = "") -> dict[str, Any]:
