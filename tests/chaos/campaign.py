@@ -32,7 +32,7 @@ QUIET = 60.0
 _STEP = 0.04
 _LINES, _BURSTS, _EACH_GHOST, _RELEASES, _WAITING = 12, 2, 2, 3, 2
 _FEWER_LINES = 4
-_MOMENTS = ("random", "random", "commit", "commit", "blocked", "export", "start")
+_MOMENTS = ("random", "random", "commit", "commit", "blocked", "blocked", "export", "start")
 
 
 @dataclass
@@ -178,7 +178,7 @@ class Campaign:
             self.report.moments["torn"] += torn
             return
         if moment == "blocked":
-            await self.victim.kill_before_commit(self._random.uniform(0.5, 2.5))
+            await self.victim.kill_before_commit(self._random.uniform(1.0, 2.5))
             return
         if moment == "export":
             await self._wait_for_export()
@@ -219,7 +219,7 @@ class Campaign:
         self.report.problems += self._problems()
 
     def _problems(self) -> list[str]:
-        found = [f"{one}: still going on" for one in self._actors if not one.idle]
+        found = [f"{type(one).__name__}: still going on" for one in self._actors if not one.idle]
         found += verdict.series(self.stage)
         found += ghosts.problems(self._ghosts, self.stage)
         found += [problem for cron in self._crons for problem in cron.problems(self._now())]

@@ -23,6 +23,7 @@ async def test_nothing_is_lost_or_doubled_by_kills_and_no_counter_ever_decreases
     assert report.ok, "\n".join(report.problems)
     assert report.kills == KILLS
     assert report.moments["export"], "no kill while a receiver held a request"
+    assert report.moments["blocked"], "no kill while a commit waited"
     assert report.moments["torn"], "no kill in the middle of a commit"
     assert report.runs > KILLS, "the cluster stood still"
     assert report.unobserved, "no run vanished unseen"

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import os
+import random
 import select
 import signal
 import socket
@@ -116,14 +117,14 @@ class Victim:
 def _free_port() -> int:
     """One below those that the system gives to clients: who tries to connect to a port where
     nobody listens may be given that very port as its own, and then talks to itself."""
-    for port in range(21000, 30000):
+    while True:
+        port = random.SystemRandom().randrange(21_000, 30_000)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
             return port
-    raise RuntimeError("no free port")
 
 
 def _catch(pid: int, log: Path, seconds: float) -> bool:

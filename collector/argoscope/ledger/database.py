@@ -79,16 +79,12 @@ class Database:
             raise explained(path, error) from error
         connection = None
         try:
+            powered = _was_powered(lock)
+            _look(path, len(migrations), powered=powered)
             connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
             )
             connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
-            # A file that is not ours, or newer, must be left as it is.
-            check_version(connection, path, len(migrations))
-            _check(connection, path)
-            powered = _was_powered(lock)
-            if powered:
-                check_log(path)
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
             migrate(connection, path, migrations)
@@ -333,6 +329,28 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     problems = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
     if problems != ["ok"]:
         raise LedgerError(path, "corrupt", "; ".join(problems))
+
+
+def _look(path: Path, known: int, *, powered: bool) -> None:
+    """Refuse a file that is not ours, newer or damaged, and leave it as it is: a connection that
+    may write works the log into the file when it is closed, up to the damage, and deletes it.
+
+    Raises LedgerError, sqlite3.Error.
+    """
+    if not path.exists():
+        return
+    # Without a log there is none to be made either.
+    logged = _size(path.with_name(path.name + "-wal")) > 0
+    how = "mode=ro" if logged else "mode=ro&immutable=1"
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
+        check_version(connection, path, known)
+        _check(connection, path)
+        if logged and powered:
+            check_log(path)
+    finally:
+        connection.close()
 
 
 def _was_powered(lock: IO[str]) -> bool:
