@@ -33,6 +33,8 @@ class ArchiveServer:
     """More items of the list, as they are."""
     delay: float = 0.0
     """Seconds that an answer takes."""
+    stall_after: int | None = None
+    """Requests beyond so many wait until this is None again."""
     hang: int = 0
     """So many requests get no answer."""
     accepted: str = f"Bearer {TOKEN}"
@@ -86,6 +88,10 @@ class ArchiveServer:
             self.hang -= 1
             await asyncio.sleep(3600.0)
         await asyncio.sleep(self.delay)
+        while (  # noqa: ASYNC110 - a field that tests set is simpler than an event
+            self.stall_after is not None and self.requests.total() > self.stall_after
+        ):
+            await asyncio.sleep(0.01)
         if self.faults:
             return self.faults.popleft()
         if request.headers.get("Authorization") != self.accepted:
