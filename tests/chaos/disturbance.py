@@ -45,8 +45,10 @@ class Disturbance:
         if random.random() < 0.1:
             self._api.compact()
             return
-        kind = dict(random.choice(_FAULTS))
-        after = random.randint(0, 20)
-        self._api.fail(Fault(**kind, plural=random.choice(_PLURALS), after=after))
+        # What no request has met yet is over: else faults would pile up until nothing works.
+        self._api.faults.clear()
+        for _ in range(random.randint(1, 3)):
+            kind, after = random.choice(_FAULTS), random.randint(0, 20)
+            self._api.fail(Fault(**kind, plural=random.choice(_PLURALS), after=after))
         self._api.gone_as_status = random.random() < 0.5
         self._api.streaming_lists = random.random() < 0.7

@@ -76,7 +76,8 @@ class Victim:
     async def kill(self) -> None:
         """SIGKILL; returns when it is dead."""
         assert self.process is not None
-        assert self.process.returncode is None, f"it ended by itself:\n{self.tail()}"
+        code = self.process.returncode
+        assert code is None, f"it ended by itself, with {code}:\n{self.tail()}"
         self.process.kill()
         await self.process.wait()
 
