@@ -3,10 +3,11 @@
 import asyncio
 import math
 import os
+import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -31,6 +32,7 @@ from argoscope.ledger.ledger import Ledger
 from argoscope.resources._base import Options
 
 INTERRUPTED = 130
+STOP_SECONDS = 5.0  # that what is asked of the source may take to end after Ctrl-C
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -328,7 +330,7 @@ def _import(common: Common, opened: Callable[[], Awaitable[Archive]]) -> None:
     problems = Problems(bar.say)
     with _Run(common, problems) as importer:
         try:
-            asyncio.run(_drain(importer, opened, bar))
+            asyncio.run(_until_interrupted(_drain(importer, opened, bar)))
         except KeyboardInterrupt:
             importer.commit()
             _report(importer, common)
@@ -336,6 +338,26 @@ def _import(common: Common, opened: Callable[[], Awaitable[Archive]]) -> None:
             sys.exit(INTERRUPTED)
     problems.close(Counter())
     _report(importer, common)
+
+
+async def _until_interrupted(work: Coroutine[Any, Any, None]) -> None:
+    """Runs ``work``; Ctrl-C ends it, whatever it waits for. Raises KeyboardInterrupt then."""
+    task = asyncio.create_task(work, name="import")
+    interrupted = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, interrupted.set)
+    waiting = asyncio.create_task(interrupted.wait(), name="interrupt")
+    try:
+        await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+            return
+        task.cancel()
+        await asyncio.wait({task}, timeout=STOP_SECONDS)
+        raise KeyboardInterrupt
+    finally:
+        waiting.cancel()
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 async def _drain(importer: Importer, opened: Callable[[], Awaitable[Archive]], bar: Bar) -> None:
