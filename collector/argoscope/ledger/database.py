@@ -328,7 +328,7 @@ def _locked(path: Path) -> IO[str]:
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     problems = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
     if problems != ["ok"]:
-        raise LedgerError(path, "corrupt", "; ".join(problems))
+        raise LedgerError(path, "corrupt", " ".join("; ".join(problems).split()))
 
 
 def _look(path: Path, known: int, *, powered: bool) -> None:
