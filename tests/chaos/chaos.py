@@ -11,6 +11,7 @@ of the kills in the life of the daemon are the machine's.
 import argparse
 import asyncio
 import secrets
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +35,8 @@ def main() -> int:
     sys.stdout.write(report.to_json() + "\n")
     if options.keep or not report.ok:
         _say(f"ledger and log: {folder}")
+    else:
+        shutil.rmtree(folder)
     return 0 if report.ok else 1
 
 
