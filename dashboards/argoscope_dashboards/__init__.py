@@ -1,0 +1,1 @@
+"""Grafana dashboards for what argoscope measures, as code."""
