@@ -1,0 +1,66 @@
+{{/* One name for everything; another release in the same namespace gets its own. */}}
+{{- define "argoscope.name" -}}
+{{- if contains "argoscope" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-argoscope" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "argoscope.account" -}}
+{{ .Values.serviceAccount.name | default (include "argoscope.name" .) }}
+{{- end }}
+
+{{- define "argoscope.labels" -}}
+app.kubernetes.io/name: argoscope
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "argoscope.selector" -}}
+app.kubernetes.io/name: argoscope
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: daemon
+{{- end }}
+
+{{- define "argoscope.gatewaySelector" -}}
+app.kubernetes.io/name: argoscope
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: gateway
+{{- end }}
+
+{{- define "argoscope.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/* What the daemon is told; the same for the pod of `helm test`. */}}
+{{- define "argoscope.cluster" -}}
+{{- $rules := .Files.Get "files/rbac/rules.yaml" | fromYaml }}
+{{- if .Values.namespaced.enabled }}
+- name: ARGOSCOPE_NAMESPACES
+  {{- if .Values.namespaced.namespaces }}
+  value: {{ join "," .Values.namespaced.namespaces | quote }}
+  {{- else }}
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+  {{- end }}
+- name: ARGOSCOPE_RESOURCES_DISABLED
+  value: {{ join "," $rules.withoutNamespace }}
+{{- end }}
+{{- if .Values.config }}
+- name: ARGOSCOPE_CONFIG
+  value: /etc/argoscope/config/config.yaml
+{{- end }}
+{{- end }}
+
+{{- define "argoscope.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+{{- end }}
+
+{{- define "argoscope.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
