@@ -29,13 +29,13 @@ def convert(raw: object, kind: Any) -> Any:
     if isinstance(raw, str) and get_origin(kind) is tuple:
         raw = [part.strip() for part in raw.split(",") if part.strip()]
     elif isinstance(raw, str) and _is_mapping(kind):
-        raw = _pairs(raw)
+        raw = _pairs(raw, get_args(kind)[1])
     choices = get_args(kind)
     if choices and all(isinstance(choice, str) for choice in choices) and raw not in choices:
         raise ValueError(f"{raw!r} is not one of {', '.join(choices)}")
-    lax = isinstance(raw, str) and kind in (int, float)
+    lax = isinstance(raw, str) and kind in (int, float, bool)
     try:
-        return msgspec.convert(raw, dict[str, int] if _is_mapping(kind) else kind, strict=not lax)
+        return msgspec.convert(raw, kind, strict=not lax)
     except msgspec.ValidationError as error:
         # Without msgspec's path into the value, whose root is this setting.
         raise ValueError(str(error).replace(" - at `$", " - at `")) from error
@@ -46,13 +46,14 @@ def _is_mapping(kind: Any) -> bool:
     return isinstance(origin, type) and issubclass(origin, Mapping)
 
 
-def _pairs(text: str) -> dict[str, object]:
+def _pairs(text: str, number: type[int] | type[float]) -> dict[str, object]:
     pairs: dict[str, object] = {}
     for part in filter(None, map(str.strip, text.split(","))):
-        name, equals, number = part.partition("=")
-        if not equals or not number.strip().isdecimal():
-            raise ValueError(f"{part!r} is not name=number")
-        pairs[name.strip()] = int(number)
+        name, _, value = part.partition("=")
+        try:
+            pairs[name.strip()] = number(value)
+        except ValueError:
+            raise ValueError(f"{part!r} is not name=number") from None
     return pairs
 
 
@@ -100,6 +101,15 @@ def shard(number: int) -> str:
     return "" if 0 <= number <= 9999 else "must be from 0 to 9999"
 
 
+def shards(number: int) -> str:
+    return "" if 1 <= number <= 64 else "must be from 1 to 64"
+
+
+def ordinal(text: str) -> str:
+    fits = text in ("", "auto") or (text.isdecimal() and len(text) <= 4)
+    return "" if fits else f"{text!r} is neither auto nor a number from 0 to 9999"
+
+
 def label_keys(keys: tuple[str, ...]) -> str:
     wrong = [key for key in keys if not _LABEL_KEY.match(key)]
     return f"{_quoted(wrong)}: not the key of a label or annotation" if wrong else ""
@@ -131,6 +141,16 @@ def resource_names(names: tuple[str, ...]) -> str:
     return f"unknown kind {', '.join(wrong)}; there are {', '.join(known)}" if wrong else ""
 
 
+def advice_rules(names: tuple[str, ...]) -> str:
+    if not names:
+        return ""
+    from argoscope.advice.advising import all_rules
+
+    known = [rule.id for rule in all_rules()]
+    wrong = [f"{name!r}{did_you_mean(name, known)}" for name in names if name not in known]
+    return f"no advice is called {', '.join(wrong)}; docs/advice.md lists all" if wrong else ""
+
+
 def budgets(named: Mapping[str, int]) -> str:
     if not named:
         return ""
@@ -142,8 +162,34 @@ def budgets(named: Mapping[str, int]) -> str:
     return "; ".join(wrong)
 
 
+def thresholds(named: Mapping[str, float]) -> str:
+    if not named:
+        return ""
+    from argoscope.resources._limits import limit_key, wrong_limit
+
+    wrong = []
+    for key, value in named.items():
+        try:
+            problem = wrong_limit(limit_key(key)[2], value)
+        except ValueError as error:
+            problem = str(error)
+        if problem:
+            wrong.append(problem)
+    return "; ".join(wrong)
+
+
 def retention(days: float) -> str:
     return "" if 8.0 <= days <= 3660.0 else "must be from 8 to 3660 days"
+
+
+def ratio(number: float) -> str:
+    return "" if 0.0 <= number <= 1.0 else "must be from 0 to 1"
+
+
+def pipeline_ratios(named: Mapping[str, float]) -> str:
+    wrong = [f"{key!r} is not namespace/pipeline" for key in named if not all(key.partition("/"))]
+    wrong += [f"{key}: {problem}" for key, number in named.items() if (problem := ratio(number))]
+    return "; ".join(wrong)
 
 
 def _quoted(names: Iterable[str]) -> str:

@@ -2,41 +2,44 @@
 
 import asyncio
 import gc
-import os
-import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from itertools import groupby
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from itertools import chain, groupby
 
 import structlog
 
 from argoscope import __version__
-from argoscope._checks import split_address
 from argoscope.catalogue import catalogue
-from argoscope.export import otlp_settings
 from argoscope.export.otlp import OtlpExporter, resource_attributes
 from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.process import process_registry
 from argoscope.export.prometheus import Exposition
+from argoscope.gate.gate import Gate
+from argoscope.gate.review import Reviewer
+from argoscope.gate.tls import ServingTls
 from argoscope.kube.client import Client
-from argoscope.kube.config import Credentials, InCluster, find_credentials
-from argoscope.kube.errors import ConfigError
+from argoscope.kube.config import Credentials
 from argoscope.kube.leases import Leases
-from argoscope.lease.claim import Claim, configured
+from argoscope.lease.claim import Claim
 from argoscope.lease.claim import State as LeaseState
 from argoscope.lease.holder import Holder
 from argoscope.ledger.acknowledgements import LedgerAcknowledgements
-from argoscope.ledger.errors import LedgerError
 from argoscope.ledger.keeper import Keeper
-from argoscope.ledger.ledger import Ledger
+from argoscope.ledger.ledger import Change, Ledger
 from argoscope.metrics.registry import Registry
 from argoscope.monitor import Monitor
 from argoscope.pipeline import Pipeline
-from argoscope.resources._base import Options
-from argoscope.server import ListenError, Server, bind
+from argoscope.resources._base import Options, TraceOptions
+from argoscope.resources._limits import limit_key
+from argoscope.resources.workflow.metrics import RUNS
+from argoscope.resources.workflow.timeline import Timeline
+from argoscope.server import Server
 from argoscope.settings import Settings
+from argoscope.sharding import Shard
+from argoscope.traces.exporter import TraceExporter
+from argoscope.traces.queue import KIND as TRACES
+from argoscope.traces.queue import Queue
 from argoscope.watch.reflector import Reflector, WatchSettings, reflectors
 from argoscope.watch.status import ReflectorStatus, State
 
@@ -60,109 +63,6 @@ GC_THRESHOLDS = (50_000, 20, 50)
 _SELECTED = frozenset({"Workflow", "CronWorkflow", "Rollout"})
 
 
-class StartError(Exception):
-    """The daemon can't start: everything that is in the way."""
-
-    def __init__(self, problems: Iterable[str]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(self.problems))
-
-
-def main(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Runs the daemon until a signal ends it. Raises StartError before anything is started."""
-    problems = []
-    otlp, otlp_problems = otlp_settings.read(environ)
-    problems += otlp_problems
-    credentials = listener = lease = None
-    try:
-        credentials = find_credentials(settings.kubeconfig or None, settings.context or None)
-        lease = find_lease(settings, credentials)
-    except ConfigError as error:
-        problems.append(str(error))
-    try:
-        listener = bind(*split_address(settings.listen))
-    except ListenError as error:
-        problems.append(str(error))
-    if credentials is None or listener is None or problems:
-        if listener is not None:
-            listener.close()
-        raise StartError(problems)
-    with listener:
-        ledger = open_ledger(settings)
-        asyncio.run(_until_signal(settings, credentials, listener, otlp, ledger, lease))
-
-
-def find_lease(settings: Settings, credentials: Credentials) -> Claim | None:
-    """The lease that stands in for a ledger, if one does. Raises ConfigError."""
-    in_pod = isinstance(credentials, InCluster)
-    return configured(settings.lease, in_pod=in_pod, ledger=bool(settings.ledger.path))
-
-
-def open_ledger(settings: Settings) -> Ledger | None:
-    """The ledger that is configured, if one is. Raises StartError."""
-    if not settings.ledger.path:
-        return None
-    try:
-        return Ledger.open(settings.ledger.path, retention=settings.ledger.retention * 86400.0)
-    except LedgerError as error:
-        raise StartError([str(error)]) from error
-
-
-async def _until_signal(
-    settings: Settings,
-    credentials: Credentials,
-    listener: socket.socket,
-    otlp: OtlpSettings | None,
-    ledger: Ledger | None,
-    lease: Claim | None,
-) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, stop, number)
-    if not await _has_credentials(credentials, stop):
-        return
-    try:
-        daemon = Daemon(settings, credentials, listener, otlp=otlp, ledger=ledger, lease=lease)
-    except OSError as error:
-        raise StartError([f"OTLP certificates: {error}"]) from error
-    except LedgerError as error:
-        raise StartError([str(error)]) from error
-    await daemon.run(stop)
-
-
-async def _has_credentials(credentials: Credentials, stop: asyncio.Event) -> bool:
-    """Reads them a first time; False if ``stop`` came first. Raises StartError."""
-    reading = asyncio.create_task(credentials.access(), name="credentials")
-    stopping = asyncio.create_task(stop.wait(), name="stop")
-    either = {reading, stopping}
-    await asyncio.wait(either, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
-    if not reading.done():
-        log.info("waiting for credentials")  # of a plugin, which may ask a person
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not reading.done():
-        reading.cancel()
-        return False
-    try:
-        await reading
-    except ConfigError as error:
-        raise StartError([str(error)]) from error
-    return True
-
-
-def _stop(stop: asyncio.Event, number: int) -> None:
-    if stop.is_set():
-        # Whoever asks twice does not want to wait for a receiver that hangs.
-        os._exit(128 + number)
-    log.info("stopping", signal=signal.Signals(number).name)
-    stop.set()
-    # A credential plugin that hangs is in a thread, which Python would wait for.
-    watchdog = threading.Timer(DRAIN + 0.3, os._exit, (0,))
-    watchdog.daemon = True
-    watchdog.start()
-
-
 class Daemon:
     """Watches a cluster and exports what it derives. ``run`` once."""
 
@@ -173,8 +73,11 @@ class Daemon:
         listener: socket.socket,
         *,
         otlp: OtlpSettings | None = None,
+        traces: OtlpSettings | None = None,
         ledger: Ledger | None = None,
         lease: Claim | None = None,
+        tls: ServingTls | None = None,
+        shard: Shard | None = None,
         watching: WatchSettings | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -188,9 +91,18 @@ class Daemon:
         self._limit_series(settings.series.budgets)
         self._resources = settings.kinds()
         options = Options(
-            pipeline_labels=settings.labels.pipeline, workflow_labels=settings.labels.workflow
+            silenced_advice=settings.advice.silenced,
+            pipeline_labels=settings.labels.pipeline,
+            workflow_labels=settings.labels.workflow,
+            limits={limit_key(key): value for key, value in settings.alerts.thresholds.items()},
+            traces=_trace_options(settings) if traces is not None else None,
         )
-        self._pipeline = Pipeline(self._resources, self.registry, options, memory=ledger)
+        self._shard = shard
+        self._tls = tls
+        self._pipeline = Pipeline(
+            self._resources, self.registry, options, memory=ledger, shard=shard
+        )
+        self._queue = Queue(self.registry)
         self._keeper = self._restored(ledger) if ledger is not None else None
         self._client = Client(credentials)
         self._holder = self._held(lease) if lease is not None else None
@@ -209,40 +121,72 @@ class Daemon:
             )
         ]
         self._monitor = Monitor(self.registry)
+        self._gate = self._gatekeeper(settings)
         self._server = Server(
             self.registry,
             Exposition(self.registry),
             self._shown,
             notes=self._notes,
             cluster=settings.cluster,
+            tls=tls.context if tls is not None else None,
+            gate=self._gate,
         )
-        self._exporter = self._otlp(otlp, settings.cluster) if otlp is not None else None
+        self._exporter = None
+        if otlp is not None:
+            self._exporter = self._otlp(otlp, settings.cluster, cicd=settings.otlp.cicd)
+        self._traces = self._tracing(traces, settings.cluster) if traces is not None else None
+        if self._traces is None:
+            self._queue.clear()  # of a life that had a receiver
         if ledger is not None and otlp is not None and not otlp.delta:
             ledger.forget_acknowledged()
 
     def _restored(self, ledger: Ledger) -> Keeper:
         begin = time.perf_counter()
-        series = ledger.restore(self.registry)
+        has = self._shard.has if self._shard is not None else None
+        series = ledger.restore(self.registry, has)
         self._pipeline.restore(self._clock())
+        self._queue.restore(ledger.objects(TRACES))
         took = round(time.perf_counter() - begin, 2)
         where = str(ledger.database.path)
         runs = ledger.database.runs
         log.info("ledger restored", path=where, series=series, runs=runs, seconds=took)
-        return Keeper(ledger, self.registry, self._pipeline.changes)
+        return Keeper(ledger, self.registry, self._changes)
+
+    def _changes(self) -> Iterator[Change]:
+        return chain(self._pipeline.changes(), self._queue.changes())
 
     def _limit_series(self, budgets: Mapping[str, int]) -> None:
         for family in self.registry.families:
             family.budget = budgets.get(family.metric.prometheus, family.budget)
 
-    def _otlp(self, settings: OtlpSettings, cluster: str) -> OtlpExporter:
+    def _otlp(self, settings: OtlpSettings, cluster: str, *, cicd: bool) -> OtlpExporter:
         return OtlpExporter(
             self.registry,
             settings,
             resource=resource_attributes(version=__version__, cluster=cluster),
             version=__version__,
             process=process_registry(),
+            cicd=cicd,
             acknowledgements=self._acknowledgements(settings.delta),
         )
+
+    def _tracing(self, settings: OtlpSettings, cluster: str) -> TraceExporter:
+        exporter = TraceExporter(
+            self.registry,
+            settings,
+            self._queue,
+            resource=resource_attributes(version=__version__, cluster=cluster),
+            version=__version__,
+            commit=self._keeper.commit if self._keeper is not None else None,
+            is_ours=self._has_run if self._shard is not None else None,
+        )
+        self._pipeline.world.on_run_ended(exporter.add)
+        return exporter
+
+    def _has_run(self, line: Timeline) -> bool:
+        """Of several daemons, the one that counts a run traces it."""
+        labels = (line.namespace, line.pipeline, line.phase)
+        return self._shard is None or self._shard.has(RUNS, labels)
 
     def _acknowledgements(self, delta: bool) -> LedgerAcknowledgements | None:
         return LedgerAcknowledgements(self._keeper) if delta and self._keeper is not None else None
@@ -260,7 +204,20 @@ class Daemon:
         return [] if standing_by else self.statuses()
 
     def _notes(self) -> list[str]:
-        return [self._holder.note] if self._holder is not None else []
+        noting = (self._shard, self._holder, self._gate)
+        return [one.note for one in noting if one is not None and one.note]
+
+    def _gatekeeper(self, settings: Settings) -> Gate | None:
+        """Who is let in; None lets everybody in."""
+        tokens = settings.authentication.tokens == "review"
+        if not tokens and not settings.tls.client_ca:
+            return None
+        audiences = settings.authentication.audiences
+        return Gate(
+            reviewer=Reviewer(self._client, audiences=audiences) if tokens else None,
+            certificates=bool(settings.tls.client_ca),
+            names=settings.tls.client_names,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until ``stop`` is set; then what was counted last is exported."""
@@ -280,8 +237,12 @@ class Daemon:
                 group.create_task(self._watch(group), name="watch"),
                 group.create_task(self._keep_ticking(), name="tick"),
             ]
+            if self._tls is not None:
+                tasks.append(group.create_task(self._tls.keep_fresh(), name="tls"))
             if self._exporter is not None:
-                tasks.append(group.create_task(self._keep_exporting(), name="otlp"))
+                tasks.append(group.create_task(_keep_going(self._exporter.run), name="otlp"))
+            if self._traces is not None:
+                tasks.append(group.create_task(_keep_going(self._traces.run), name="traces"))
             if self._holder is not None:
                 tasks.append(group.create_task(_end_when_lost(self._holder, stop), name="lease"))
             await stop.wait()
@@ -340,23 +301,15 @@ class Daemon:
         self._pipeline.tick(self._clock())
         self._monitor.update(self.statuses())
 
-    async def _keep_exporting(self) -> None:
-        """A bug in the exporter costs exports, never the watching."""
-        assert self._exporter is not None
-        while True:
-            try:
-                await self._exporter.run()
-            except Exception:
-                log.exception("otlp export failed for a reason that is a bug; starting it anew")
-                await asyncio.sleep(60.0)
-
     async def _drain(self) -> None:
         """The last export, and the end of all connections."""
         try:
             async with asyncio.timeout(DRAIN):
                 try:
-                    if self._exporter is not None:
-                        await self._exporter.flush(FLUSH)
+                    exporters = (self._exporter, self._traces)
+                    await asyncio.gather(
+                        *(one.flush(FLUSH) for one in exporters if one is not None)
+                    )
                     if self._keeper is not None and not await self._keeper.close(LAST_COMMIT):
                         log.warning("the last changes are not in the ledger: they come again")
                 finally:
@@ -365,6 +318,24 @@ class Daemon:
         except TimeoutError:
             log.warning("not everything was closed in time", seconds=DRAIN)
         log.info("stopped")
+
+
+async def _keep_going(run: Callable[[], Awaitable[None]]) -> None:
+    """A bug in an exporter costs exports, never the watching."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("otlp export failed for a reason that is a bug; starting it anew")
+            await asyncio.sleep(60.0)
+
+
+def _trace_options(settings: Settings) -> TraceOptions:
+    shares = {}
+    for key, share in settings.traces.pipelines.items():
+        namespace, _, pipeline = key.partition("/")
+        shares[namespace, pipeline] = share
+    return TraceOptions(share=settings.traces.share, shares=shares, slow=settings.traces.slow)
 
 
 async def _end_when_lost(holder: Holder, stop: asyncio.Event) -> None:

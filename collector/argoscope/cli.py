@@ -14,9 +14,17 @@ CONFIG_ERROR = 2
 """Exit code for wrong settings and for credentials that are missing: nothing was started."""
 
 _LAZY = {
+    "bench": (
+        "argoscope.load_bench.command:bench_command",
+        "Load a cluster with Workflows or Rollouts, and measure how fast they converge.",
+    ),
     "demo": (
-        "argoscope.demo:demo_command",
-        "Show the daemon at work on a scripted cluster, without Kubernetes.",
+        "argoscope.demo.command:demo_command",
+        "Show the daemon at work on a simulated cluster, without Kubernetes.",
+    ),
+    "explain": (
+        "argoscope.explain.command:explain_command",
+        "Say why a run took as long as it did: critical path, causes, advice.",
     ),
     "import": (
         "argoscope.history_import.command:import_command",
@@ -29,6 +37,10 @@ _LAZY = {
     "ledger": (
         "argoscope.ledger.command:ledger_command",
         "Look into a ledger: run records as JSON lines or CSV, size, damage.",
+    ),
+    "simulate": (
+        "argoscope.simulator.command:simulate_command",
+        "Serve a cluster that exists only in memory, for kubectl and any other client.",
     ),
 }
 
@@ -124,15 +136,17 @@ def fail(*problems: str) -> None:
 @_cluster_options
 @_setting("cluster", metavar="NAME")
 @_setting("ledger.path", metavar="PATH")
+@_setting("sharding.shards", metavar="N")
+@_setting("sharding.shard", metavar="auto|K")
 def run_command(config: str | None, **flags: Any) -> None:
     """Watch a cluster and serve its metrics."""
     settings = _load(config, flags)
-    from argoscope import app, logs
+    from argoscope import logs, start
 
     logs.configure(settings.log)
     try:
-        app.main(settings, os.environ)
-    except app.StartError as error:
+        start.main(settings, os.environ)
+    except start.StartError as error:
         fail(*error.problems)
 
 

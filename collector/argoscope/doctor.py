@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from argoscope.export import otlp_settings
-from argoscope.export.otlp_settings import OtlpSettings
+from argoscope.export.otlp_settings import OtlpSettings, Signal
 from argoscope.export.otlp_transport import transport
 from argoscope.kube import leases
 from argoscope.kube.client import Client
@@ -25,11 +25,15 @@ from argoscope.kube.errors import (
     describe,
 )
 from argoscope.lease.claim import configured, grant
+from argoscope.rbac import VERBS, review_rules
 from argoscope.resources._base import AnyResource
 from argoscope.settings import Settings
 
-VERBS = ("get", "list", "watch")
 _NEEDED = ("list", "watch")
+_REVIEWER = (
+    "bind the ClusterRole argoscope-reviewer, or Kubernetes' own system:auth-delegator, to the"
+    " account"
+)
 _PARALLEL = 8
 _PATIENCE = 10.0
 """Seconds for one question to the API server; a daemon would wait longer."""
@@ -75,7 +79,10 @@ async def examine(
         async with Client(credentials) as client:
             in_pod = isinstance(credentials, InCluster)
             findings = [found async for found in _cluster(client, settings, in_pod=in_pod)]
-    return [*findings, await _otlp(*otlp_settings.read(environ))]
+    findings.append(await _otlp(*otlp_settings.read(environ)))
+    traces, problems = otlp_settings.read(environ, Signal.TRACES)
+    # Without an endpoint, or with one that is wrong for both, it has been said already.
+    return [*findings, await _otlp(traces, [])] if traces and not problems else findings
 
 
 async def _cluster(client: Client, settings: Settings, *, in_pod: bool) -> AsyncIterator[Finding]:
@@ -98,6 +105,8 @@ async def _cluster(client: Client, settings: Settings, *, in_pod: bool) -> Async
     for finding in await _permissions(client, served, settings.namespaces):
         yield finding
     for finding in await _lease(client, settings, in_pod=in_pod):
+        yield finding
+    for finding in await _reviews(client, settings):
         yield finding
 
 
@@ -231,12 +240,18 @@ async def _permission(
 
 
 async def _denied(
-    client: Client, verbs: Sequence[str], group: str, plural: str, namespace: str
+    client: Client, verbs: Sequence[str], group: str, plural: str, namespace: str, name: str = ""
 ) -> list[str] | Exception:
-    """Which of the verbs are not allowed, or why that can't be said."""
+    """Which of the verbs are not allowed, or why that can't be said. Rules may name objects, but
+    none can for ``create``: what is to be made has no name yet."""
     try:
         async with asyncio.timeout(_PATIENCE):
-            answers = {verb: await client.allowed(verb, group, plural, namespace) for verb in verbs}
+            answers = {
+                verb: await client.allowed(
+                    verb, group, plural, namespace, "" if verb == "create" else name
+                )
+                for verb in verbs
+            }
     except (KubeError, *NETWORK_ERRORS) as error:
         return error
     return [verb for verb, answer in answers.items() if not answer.allowed]
@@ -262,7 +277,9 @@ async def _lease(client: Client, settings: Settings, *, in_pod: bool) -> list[Fi
         return [_missing(subject, str(error), "set lease.namespace")]
     if claim is None:
         return []
-    denied = await _denied(client, leases.VERBS, leases.GROUP, "leases", claim.namespace)
+    denied = await _denied(
+        client, leases.VERBS, leases.GROUP, "leases", claim.namespace, claim.name
+    )
     if isinstance(denied, Exception):
         return [_unanswered(subject, denied)]
     where = f"in namespace {claim.namespace}"
@@ -278,6 +295,25 @@ async def _lease(client: Client, settings: Settings, *, in_pod: bool) -> list[Fi
             advice=grant(claim.namespace),
         )
     ]
+
+
+async def _reviews(client: Client, settings: Settings) -> list[Finding]:
+    """Whether tokens can be reviewed, where they are to be."""
+    if settings.authentication.tokens != "review":
+        return []
+    findings = []
+    for rule in review_rules():
+        (group,), (plural,), verbs = rule["apiGroups"], rule["resources"], rule["verbs"]
+        subject = f"access {plural}.{group}"
+        denied = await _denied(client, verbs, group, plural, "")
+        if isinstance(denied, Exception):
+            findings.append(_unanswered(subject, denied))
+        elif denied:
+            message = f"not allowed: {', '.join(denied)}; nobody is let in by a token"
+            findings.append(_missing(subject, message, _REVIEWER))
+        else:
+            findings.append(Finding(subject=subject, level=Level.OK, message=", ".join(verbs)))
+    return findings
 
 
 def _grant(what: str, namespace: str) -> str:
@@ -299,12 +335,13 @@ async def _otlp(settings: OtlpSettings | None, problems: list[str]) -> Finding:
             message="no endpoint is configured",
             advice="nothing, if Prometheus scrapes; else set OTEL_EXPORTER_OTLP_ENDPOINT",
         )
+    subject = "otlp" if settings.signal is Signal.METRICS else "otlp traces"
     parts = urlsplit(settings.endpoint)
     where = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
     try:
         carrier = transport(settings)
     except OSError as error:
-        return _missing("otlp", f"certificates: {error}", "correct the paths of the PEM files")
+        return _missing(subject, f"certificates: {error}", "correct the paths of the PEM files")
     try:
         async with asyncio.timeout(settings.timeout):
             outcome = await carrier.send(b"")
@@ -313,14 +350,15 @@ async def _otlp(settings: OtlpSettings | None, problems: list[str]) -> Finding:
     finally:
         await carrier.close()
     if outcome is not None and not outcome.reason:
-        return Finding(
-            subject="otlp", level=Level.OK, message=f"{where} accepts metrics ({settings.protocol})"
-        )
+        message = f"{where} accepts {settings.signal} ({settings.protocol})"
+        return Finding(subject=subject, level=Level.OK, message=message)
     reason = outcome.reason if outcome is not None else "timeout"
     detail = f": {outcome.detail}" if outcome is not None and outcome.detail else ""
-    return _missing(
-        "otlp", f"{where} does not take metrics: {reason}{detail}", _OTLP_ADVICE[reason]
-    )
+    advice = _OTLP_ADVICE[reason]
+    if settings.signal is Signal.TRACES and reason == "rejected":
+        advice = "OTEL_TRACES_EXPORTER=none, if it is to have metrics only; else check the path"
+    message = f"{where} does not take {settings.signal}: {reason}{detail}"
+    return _missing(subject, message, advice)
 
 
 _OTLP_ADVICE = {

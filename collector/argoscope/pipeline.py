@@ -7,16 +7,21 @@ from typing import Any, Protocol
 import msgspec
 import structlog
 
+from argoscope.advice import watching as advice
 from argoscope.metrics.registry import Registry
 from argoscope.resources._base import (
     AnyResource,
     Deriver,
     Options,
+    PastCronRun,
     PastRun,
+    RunCauses,
     RunRecord,
     Seen,
 )
+from argoscope.resources._limits import configured
 from argoscope.resources.world import World
+from argoscope.sharding import Shard, ShardedSink
 from argoscope.watch.delta import Origin, Watched
 from argoscope.watch.mark import Mark
 from argoscope.watch.roster import Roster
@@ -26,6 +31,8 @@ Reporter = Callable[[str, str, str], None]
 
 log = structlog.get_logger()
 
+_SETTINGS = "settings"
+"""Owner of the gauges that say what was configured."""
 _streams = msgspec.json.Encoder()
 WEEK = 7 * 86400.0
 """Seconds of run records that derivations are told at a start."""
@@ -38,6 +45,9 @@ class Memory(Protocol):
     def record(self, run: RunRecord) -> None:
         """Keep a run attempt."""
 
+    def attribute(self, found: RunCauses) -> None:
+        """Keep where the time of a run attempt went."""
+
     def note(self, key: str, value: str) -> None:
         """Keep a fact; an empty value forgets it."""
 
@@ -49,6 +59,9 @@ class Memory(Protocol):
 
     def past_runs(self, since: float) -> Iterable[PastRun]:
         """Runs that ended at ``since`` (Unix seconds) or later, oldest first."""
+
+    def past_cron_runs(self) -> Iterable[PastCronRun]:
+        """All runs of crons of which there is history, oldest end first."""
 
 
 class Pipeline:
@@ -66,19 +79,26 @@ class Pipeline:
         *,
         report: Reporter | None = None,
         memory: Memory | None = None,
+        shard: Shard | None = None,
     ) -> None:
         self.registry = registry
         self.world = World()
         self._memory = memory
         self._inherited: Mapping[str, Mark] = {}
-        self._sink = _ReportingSink(registry, report or _log_once(), memory)
+        reporting = _ReportingSink(registry, report or _log_once(), memory)
+        self._sink = reporting if shard is None else ShardedSink(reporting, shard)
         options = options or Options()
+        self._sink.own(_SETTINGS, configured(options.limits))
         self._derivers: dict[str, Deriver[Any]] = {
             resource.name: resource.derive(self.world, self._sink, options)
             for resource in resources
         }
+        self._derivers[advice.NAME] = advice.Advisor(
+            self.world, self._sink, options.silenced_advice
+        )
         self._kinds = {resource.name: resource.kind for resource in resources}
-        self.rosters = {resource.name: Roster() for resource in resources}
+        self._kinds[advice.NAME] = "Advice"
+        self.rosters = {name: Roster() for name in self._derivers}
         """What an earlier life knew of each kind; for its reflectors."""
 
     def upsert(self, watched: Watched, obj: Any, size: int, at: float, origin: Origin) -> None:
@@ -118,15 +138,25 @@ class Pipeline:
         self._sink.problem(self._kinds[watched.name], reason, detail)
 
     def tick(self, now: float) -> None:
-        """Time has passed: about once a second."""
+        """Time has passed: about once a second.
+
+        What waits for another kind is settled here alone, and not after a list: after a cut that
+        kind may be listed a moment later.
+        """
         for name, deriver in self._derivers.items():
-            try:
-                deriver.tick(now)
-            except Exception as error:
-                self._sink.problem(self._kinds[name], "bug", f"tick: {error!r}")
-                log.exception("derivation failed", resource=name)
+            self._let_time_pass(name, deriver.tick, now)
+            settle = getattr(deriver, "settle", None)
+            if settle is not None:
+                self._let_time_pass(name, settle, now)
             if self._memory is None:
                 deriver.changes()  # nobody asks: what it noted is forgotten
+
+    def _let_time_pass(self, name: str, call: Callable[[float], None], now: float) -> None:
+        try:
+            call(now)
+        except Exception as error:
+            self._sink.problem(self._kinds[name], "bug", f"tick: {error!r}")
+            log.exception("derivation failed", resource=name)
 
     def finish(self) -> None:
         """The input has ended: what waits for an object of another kind waits no longer."""
@@ -148,6 +178,9 @@ class Pipeline:
             self.rosters[name].remember((key for key, _ in records if "/" not in key), streams)
         for deriver in self._derivers.values():
             deriver.recall(self._memory.past_runs(now - WEEK))
+            recall_crons = getattr(deriver, "recall_crons", None)
+            if recall_crons is not None:
+                recall_crons(self._memory.past_cron_runs())
 
     def inherit(self, marks: Mapping[str, Mark]) -> None:
         """Before anything is watched: up to where an earlier daemon has counted the kinds (by
@@ -191,6 +224,7 @@ class _ReportingSink:
         self.observe = registry.observe
         self.own = registry.own
         self.record = memory.record if memory is not None else registry.record
+        self.attribute = memory.attribute if memory is not None else registry.attribute
         self._registry = registry
         self._report = report
 

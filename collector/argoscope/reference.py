@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from argoscope import settings
+from argoscope.advice.reference import advice_markdown
 from argoscope.catalogue import catalogue
 from argoscope.metrics.model import Instrument, Metric
 from argoscope.resources._load import load
@@ -28,6 +29,7 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
     ("argo.workflow.failures", "Why do workflows fail?"),
     ("argo.workflow.failed_runs_7d", "How many workflows failed this week?"),
     ("argo.workflow.completed_runs_7d", "How many workflows failed this week?"),
+    ("argo.workflow.blocked_oldest", "What keeps nodes from getting a pod?"),
     ("argo.workflow.nodes_blocked", "What keeps nodes from getting a pod?"),
     ("argo.workflow.actions", "Who stopped, retried or resumed something?"),
     ("argo.workflow.object", "Will an object soon be too big for etcd?"),
@@ -35,8 +37,12 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
     ("argo.workflow.objects", "Are finished workflows cleaned up, and where are their nodes?"),
     ("argo.workflow.stored", "Are finished workflows cleaned up, and where are their nodes?"),
     ("argo.workflow.suspended", "Does anybody have to approve something?"),
+    ("argo.workflow.idle_oldest", "Is a workflow stuck?"),
+    ("argo.workflow.pending_oldest", "How long do workflows queue before they start?"),
     ("argo.workflow.lock_wait", "Who waits for a mutex or semaphore?"),
     ("argo.lock", "Who waits for a mutex or semaphore?"),
+    ("argo.workflow.critical_path", "Why is my workflow slow: where does its time go?"),
+    ("argo.workflow.overhead", "Why is my workflow slow: how much of its time is no work?"),
     ("argo.workflow.resource", "What do pipelines consume?"),
     ("argo.template.duration", "How long does template X take?"),
     ("argo.template", "Which template fails or is retried, and why?"),
@@ -56,6 +62,8 @@ QUESTIONS: tuple[tuple[str, str], ...] = (
     ("argo.analysis", "Why are releases aborted?"),
     ("argo.workflow_template", "Which templates are there?"),
     ("argo.cluster_workflow_template", "Which templates are there?"),
+    ("argo.pipeline.findings", "What could be done about a pipeline?"),
+    ("argo.pipeline.threshold", "What do the alerts compare with?"),
     ("argo.nodes", "Where do pods run?"),
     ("argoscope", "Can these numbers be trusted?"),
 )
@@ -236,8 +244,10 @@ Read from OpenTelemetry's own variables. Without an endpoint nothing is exported
 
 | variable | meaning |
 |---|---|
-| `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` | where metrics are sent; \
-over HTTP the first gets `/v1/metrics` appended, the second is taken as it is |
+| `OTEL_EXPORTER_OTLP_ENDPOINT` | where metrics and [traces](traces.md) are sent; over HTTP it \
+gets `/v1/metrics` and `/v1/traces` appended |
+| `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`, `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` | where the one or \
+the other is sent; taken as it is |
 | `OTEL_EXPORTER_OTLP_PROTOCOL` | `http/protobuf` (default) or `grpc` |
 | `OTEL_EXPORTER_OTLP_HEADERS` | `name=value` pairs joined by commas, such as an access token |
 | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip` or `none` (default) |
@@ -248,12 +258,15 @@ over HTTP the first gets `/v1/metrics` appended, the second is taken as it is |
 `lowmemory` |
 | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds between exports, default 60000 |
 | `OTEL_METRIC_EXPORT_TIMEOUT` | milliseconds of a whole export with its retries, default 30000 |
-| `OTEL_METRICS_EXPORTER` | `otlp` (default), or `none` to switch it off |
+| `OTEL_BSP_SCHEDULE_DELAY` | milliseconds that a trace waits for others to travel with, default \
+5000 |
+| `OTEL_METRICS_EXPORTER`, `OTEL_TRACES_EXPORTER` | `otlp` (default), or `none` to switch it off |
 | `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_SERVICE_NAME` | attributes of the resource; `service.name` is \
 `argoscope` unless set |
 
-Each of the first ones has a form with `_METRICS_` in it (`OTEL_EXPORTER_OTLP_METRICS_HEADERS`, ...)
-that wins.
+Each of the first ones has forms with `_METRICS_` and `_TRACES_` in it
+(`OTEL_EXPORTER_OTLP_METRICS_HEADERS`, ...) that win. Which runs are traced is set under
+[`traces`](#tracesshare).
 """
 
 
@@ -317,10 +330,11 @@ def print_settings(console: Console | None = None) -> None:
 
 
 def write(folder: Path) -> None:
-    """docs/metrics.md and docs/configuration.md."""
+    """docs/metrics.md, docs/configuration.md and docs/advice.md."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "metrics.md").write_text(metrics_markdown(), encoding="utf-8")
     (folder / "configuration.md").write_text(configuration_markdown(), encoding="utf-8")
+    (folder / "advice.md").write_text(advice_markdown(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,18 +3,21 @@
 import asyncio
 import errno
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from argoscope.export.prometheus import Exposition
+from argoscope.gate.gate import Gate, Handler
 from argoscope.metrics.registry import Registry
 from argoscope.page import render
 from argoscope.page.model import Summary
 from argoscope.page.summary import ready, summarize
-from argoscope.watch.status import ReflectorStatus
+from argoscope.watch.status import ReflectorStatus, State
 
 log = structlog.get_logger()
 
@@ -75,12 +78,16 @@ def _bind(host: str, port: int) -> socket.socket:
     return socket.create_server((str(where[0]), port), family=family, backlog=128)
 
 
+_AMISS = (State.FORBIDDEN, State.FAILING)
+"""What is shown is of before, or lacks a kind that may be missing: no reason to be not ready."""
+
+
 def readiness(statuses: Sequence[ReflectorStatus]) -> str:
     """One line for each stream: what keeps it from being ready first."""
     lines = []
     for status in sorted(statuses, key=lambda status: (status.ready, status.resource)):
         name = f"{status.resource} ({status.stream})" if status.stream else status.resource
-        mark = "ok" if status.ready else "waiting"
+        mark = "waiting" if not status.ready else "degraded" if status.state in _AMISS else "ok"
         why = f": {status.reason}" if status.reason else ""
         lines.append(f"{mark} {name} {status.state.value}{why}\n")
     return "".join(lines) or "ok nothing is watched\n"
@@ -97,13 +104,17 @@ class Server:
         *,
         notes: Callable[[], Sequence[str]] = tuple,
         cluster: str = "",
+        tls: ssl.SSLContext | None = None,
+        gate: Gate | None = None,
     ) -> None:
-        """``notes`` are further lines for /readyz."""
+        """``notes`` are further lines for /readyz; without ``gate`` everybody is let in."""
         self._registry = registry
         self._exposition = exposition
         self._statuses = statuses
         self._notes = notes
         self._cluster = cluster
+        self._tls = tls
+        self._gate = gate
         self._started = registry.now()
         self._scrapes = 0
         self._summary: Summary | None = None
@@ -118,7 +129,8 @@ class Server:
         )
 
     def _application(self) -> web.Application:
-        application = web.Application(client_max_size=1024)
+        middlewares = [_gated(self._gate)] if self._gate is not None else []
+        application = web.Application(client_max_size=1024, middlewares=middlewares)
         application.on_response_prepare.append(_add_headers)
         application.router.add_get("/", self._page)
         application.router.add_get("/api/summary", self._api_summary)
@@ -133,10 +145,11 @@ class Server:
         """Serves on the socket; returns the address as people type it."""
         render.prepare()
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        await web.SockSite(self._runner, listener, ssl_context=self._tls).start()
         host, port = listener.getsockname()[:2]
         host = {"::": "localhost", "0.0.0.0": "localhost"}.get(host, host)  # noqa: S104
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme = "https" if self._tls is not None else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def close(self) -> None:
         """Ends connections; requests in flight have a second."""
@@ -166,7 +179,10 @@ class Server:
                 )
                 newborns = self._registry.newborns
                 shown = newborns.publication
-                response = await _send(request, body, headers)
+                try:
+                    response = await _send(request, body, headers)
+                except ConnectionError:
+                    return web.Response()  # who asked has hung up, and has seen nothing
                 if request.method == "GET":
                     newborns.scraped(request.remote or "", shown)
                 return response
@@ -194,10 +210,19 @@ class Server:
             return self._summary
 
 
+def _gated(gate: Gate) -> Middleware:
+    @web.middleware
+    async def pass_through(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await gate(request, handler)
+
+    return pass_through
+
+
 async def _send(
     request: web.Request, body: bytes, headers: Mapping[str, str]
 ) -> web.StreamResponse:
-    """Writes in pieces, each when the last one has left, so that a slow reader holds nothing up."""
+    """Writes in pieces, each when the last one has left, so that a slow reader holds nothing up.
+    Raises ConnectionError when it hangs up."""
     response = web.StreamResponse(headers=headers)
     response.content_length = len(body)
     await response.prepare(request)

@@ -17,6 +17,7 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 from argoscope import _checks as checks
+from argoscope._groups import Authentication, Otlp, Sharding, Tls, Traces
 
 if TYPE_CHECKING:
     from argoscope.resources._base import AnyResource
@@ -25,6 +26,7 @@ ENV_PREFIX = "ARGOSCOPE_"
 _NO_SETTINGS = frozenset(
     {
         "ARGOSCOPE_CONFIG",  # the file's path, read by the command line
+        "ARGOSCOPE_SIMULATED_CLOCK",  # time of a simulated cluster, read by simulated_clock
         "ARGOSCOPE_SHARED",  # where this project's tests find real input
     }
 )
@@ -37,6 +39,8 @@ FLAGS = {
     "context": "--context",
     "cluster": "--cluster",
     "ledger.path": "--ledger",
+    "sharding.shards": "--shards",
+    "sharding.shard": "--shard",
     "log.level": "--log-level",
     "log.format": "--log-format",
 }
@@ -87,6 +91,27 @@ class Series:
     """Prometheus name of a metric and the most series it may have; further ones are folded into
     the label value _other and counted. Metrics that are not named here keep the budget of
     docs/metrics.md."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alerts:
+    """What the alerts compare with; see docs/alerts.md."""
+
+    thresholds: Mapping[str, float] = field(
+        default_factory=dict, metadata={"check": checks.thresholds}
+    )
+    """Limits of single pipelines, crons and rollouts: namespace/name/alert and a number in the
+    unit of docs/alerts.md, such as `ci/etl/ArgoPipelineFailureRatioHigh: 0.5`. They are exposed as
+    argo_pipeline_threshold and win over annotations `argoscope.dev/threshold-<alert>`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advice:
+    """What is advised about pipelines; see docs/advice.md."""
+
+    silenced: tuple[str, ...] = field(default=(), metadata={"check": checks.advice_rules})
+    """Rules that stay silent, such as no-ttl: in argo_pipeline_findings, on the landing page and
+    in `argoscope explain`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +169,15 @@ class Settings:
     labels: Labels = field(default_factory=Labels)
     resources: Resources = field(default_factory=Resources)
     series: Series = field(default_factory=Series)
+    alerts: Alerts = field(default_factory=Alerts)
+    advice: Advice = field(default_factory=Advice)
     ledger: Ledger = field(default_factory=Ledger)
     lease: Lease = field(default_factory=Lease)
+    tls: Tls = field(default_factory=Tls)
+    authentication: Authentication = field(default_factory=Authentication)
+    sharding: Sharding = field(default_factory=Sharding)
+    otlp: Otlp = field(default_factory=Otlp)
+    traces: Traces = field(default_factory=Traces)
 
     def kinds(self) -> "tuple[AnyResource, ...]":
         """The kinds that are not switched off, in the order of their first lists."""

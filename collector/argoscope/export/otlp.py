@@ -9,11 +9,13 @@ import random
 import socket
 from collections.abc import Iterable, Mapping
 from contextlib import aclosing
+from itertools import chain
 from typing import Protocol
 
 import structlog
 from prometheus_client import CollectorRegistry
 
+from argoscope.export.cicd import cicd_points
 from argoscope.export.otlp_encode import Encoder, Request, State
 from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.export.otlp_transport import Outcome, Transport, transport
@@ -72,7 +74,8 @@ def resource_attributes(*, version: str, cluster: str = "") -> dict[str, str]:
 
 
 class OtlpExporter:
-    """Exports ``registry``, and the process metrics of ``process`` if given.
+    """Exports ``registry``, and the process metrics of ``process`` if given; with ``cicd`` also
+    under the names of the CI/CD semantic conventions.
 
     ``run`` is to be cancelled before ``flush``. Raises OSError for an unreadable certificate.
     """
@@ -85,6 +88,7 @@ class OtlpExporter:
         resource: Mapping[str, str],
         version: str,
         process: CollectorRegistry | None = None,
+        cicd: bool = False,
         carrier: Transport | None = None,
         jitter: random.Random | None = None,
         acknowledgements: Acknowledgements | None = None,
@@ -93,6 +97,7 @@ class OtlpExporter:
         self._settings = settings
         self._encoder = Encoder(resource, version=version, delta=settings.delta)
         self._process = process
+        self._cicd = cicd
         self._transport = carrier or transport(settings)
         self._jitter = jitter or random.Random()  # noqa: S311 (not for secrets)
         self._exporting = asyncio.Lock()
@@ -178,7 +183,8 @@ class OtlpExporter:
         return True
 
     def _foreign(self) -> Iterable[tuple[Heading, list[bytes]]]:
-        return process_points(self._process) if self._process is not None else ()
+        process = process_points(self._process) if self._process is not None else ()
+        return chain(process, cicd_points(self._registry) if self._cicd else ())
 
     async def _deliver(self, request: Request, deadline: float) -> Outcome:
         """Send with retries until ``deadline`` in the event loop's time."""

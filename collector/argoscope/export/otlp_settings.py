@@ -1,4 +1,4 @@
-"""The standard OpenTelemetry environment, read for OTLP metrics.
+"""The standard OpenTelemetry environment, read for OTLP metrics and traces.
 
 Source: OpenTelemetry specification, "OpenTelemetry Protocol Exporter" and "Environment Variable
 Specification". Times there are in milliseconds.
@@ -13,8 +13,24 @@ from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 _PREFIX = "OTEL_EXPORTER_OTLP_"
-_HTTP_PATH = "v1/metrics"
 T = TypeVar("T")
+
+
+class Signal(StrEnum):
+    """What is sent."""
+
+    METRICS = "metrics"
+    TRACES = "traces"
+
+
+_EXPORTERS = {
+    Signal.METRICS: {"otlp", "none", "prometheus"},
+    Signal.TRACES: {"otlp", "none"},
+}
+_INTERVALS = {
+    Signal.METRICS: ("OTEL_METRIC_EXPORT_INTERVAL", 60.0),
+    Signal.TRACES: ("OTEL_BSP_SCHEDULE_DELAY", 5.0),
+}
 
 
 class Protocol(StrEnum):
@@ -40,6 +56,7 @@ class Temporality(StrEnum):
 class OtlpSettings:
     """Where and how to export."""
 
+    signal: Signal = Signal.METRICS
     endpoint: str
     """http(s) URL; over gRPC only its host and port are used."""
     protocol: Protocol = Protocol.HTTP
@@ -55,9 +72,9 @@ class OtlpSettings:
     client_key: Path | None = None
     """PEM file of the key of ``client_certificate``."""
     interval: float = 60.0
-    """Seconds between exports."""
+    """Seconds between exports; that a trace waits for others to travel with."""
     export_timeout: float = 30.0
-    """Seconds that a whole export may take, all its requests and retries."""
+    """Seconds that a whole export of metrics may take, all its requests and retries."""
     temporality: Temporality = Temporality.CUMULATIVE
 
     @property
@@ -76,17 +93,20 @@ class OtlpSettings:
         return context
 
 
-def read(environ: Mapping[str, str]) -> tuple[OtlpSettings | None, list[str]]:
+def read(
+    environ: Mapping[str, str], signal: Signal = Signal.METRICS
+) -> tuple[OtlpSettings | None, list[str]]:
     """The settings, None when nothing is to be exported; and all that is wrong with them.
 
     Each problem begins with its variable's name. Settings are None also when there is a problem.
     """
-    reader = _Reader(environ)
+    reader = _Reader(environ, signal)
     if reader.exporter_off():
         return None, reader.problems
     protocol = reader.choice("PROTOCOL", Protocol, Protocol.HTTP)
     endpoint = reader.endpoint(protocol)
     settings = OtlpSettings(
+        signal=signal,
         endpoint=endpoint,
         protocol=protocol,
         headers=reader.headers(),
@@ -95,9 +115,9 @@ def read(environ: Mapping[str, str]) -> tuple[OtlpSettings | None, list[str]]:
         certificate=reader.file("CERTIFICATE"),
         client_certificate=reader.file("CLIENT_CERTIFICATE"),
         client_key=reader.file("CLIENT_KEY"),
-        interval=reader.seconds("OTEL_METRIC_EXPORT_INTERVAL", 60.0),
+        interval=reader.seconds(*_INTERVALS[signal]),
         export_timeout=reader.seconds("OTEL_METRIC_EXPORT_TIMEOUT", 30.0),
-        temporality=reader.choice("METRICS_TEMPORALITY_PREFERENCE", Temporality, "cumulative"),
+        temporality=reader.temporality(),
     )
     reader.check_key_pair(settings)
     return (settings if endpoint and not reader.problems else None), reader.problems
@@ -106,24 +126,30 @@ def read(environ: Mapping[str, str]) -> tuple[OtlpSettings | None, list[str]]:
 class _Reader:
     """Reads variables and collects what is wrong with them. An empty value is an unset one."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], signal: Signal) -> None:
         self._environ = environ
+        self._signal = signal
         self.problems: list[str] = []
 
     def _get(self, name: str) -> str:
         return self._environ.get(name, "").strip()
 
     def name(self, suffix: str) -> str:
-        """The variable that decides: that of metrics before that of all signals."""
-        special = f"{_PREFIX}METRICS_{suffix}"
+        """The variable that decides: that of the signal before that of all signals."""
+        special = f"{_PREFIX}{self._signal.upper()}_{suffix}"
         return special if self._get(special) else _PREFIX + suffix
 
     def exporter_off(self) -> bool:
-        name = "OTEL_METRICS_EXPORTER"
+        name = f"OTEL_{self._signal.upper()}_EXPORTER"
         exporters = {part.strip() for part in self._get(name).split(",")} - {""}
-        if unknown := exporters - {"otlp", "none", "prometheus"}:
+        if unknown := exporters - _EXPORTERS[self._signal]:
             self.problems.append(f"{name}: unknown exporter {', '.join(sorted(unknown))}")
         return bool(exporters) and "otlp" not in exporters
+
+    def temporality(self) -> Temporality:
+        if self._signal is not Signal.METRICS:
+            return Temporality.CUMULATIVE
+        return self.choice("METRICS_TEMPORALITY_PREFERENCE", Temporality, "cumulative")
 
     def choice(self, suffix: str, kind: type[T], default: object) -> T:
         name = _PREFIX + suffix if suffix.startswith("METRICS_") else self.name(suffix)
@@ -189,7 +215,7 @@ class _Reader:
         if wrong:
             self.problems.append(f"{name}: {text!r} is not an http or https URL")
         elif protocol is Protocol.HTTP and name == _PREFIX + "ENDPOINT":
-            path = f"{parts.path.rstrip('/')}/{_HTTP_PATH}"
+            path = f"{parts.path.rstrip('/')}/v1/{self._signal}"
             return parts._replace(path=path).geturl()
         return text
 

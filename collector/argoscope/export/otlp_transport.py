@@ -15,13 +15,16 @@ from urllib.parse import urlsplit
 import aiohttp
 from isal import igzip
 
-from argoscope.export.otlp_settings import Compression, OtlpSettings
+from argoscope.export.otlp_settings import Compression, OtlpSettings, Signal
 from argoscope.export.otlp_settings import Protocol as OtlpProtocol
 
 if TYPE_CHECKING:
     import grpc.aio
 
-_METHOD = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+_METHODS = {
+    Signal.METRICS: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    Signal.TRACES: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+}
 _ANSWER_LIMIT = 64 * 1024
 _DETAIL_LIMIT = 300
 _RETRYABLE_STATUS = frozenset(
@@ -66,7 +69,7 @@ class Outcome:
     retry_after: float | None = None
     """Seconds that the receiver asked to wait."""
     rejected: int = 0
-    """Points that a receiver which accepted the request threw away."""
+    """Points or spans that a receiver which accepted the request threw away."""
 
 
 class Transport(Protocol):
@@ -163,6 +166,7 @@ def _success(answer: bytes) -> Outcome:
     from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
 
     try:
+        # That of traces has the same fields under the same numbers.
         partial = metrics_service_pb2.ExportMetricsServiceResponse.FromString(
             answer
         ).partial_success
@@ -208,7 +212,7 @@ class GrpcTransport:
         if self._channel is None:
             self._channel = self._open()
         try:
-            answer: bytes = await self._channel.unary_unary(_METHOD)(
+            answer: bytes = await self._channel.unary_unary(_METHODS[self._settings.signal])(
                 body, timeout=self._settings.timeout, metadata=self._metadata
             )
         except grpc.aio.AioRpcError as error:

@@ -7,8 +7,9 @@ common/v1/common.proto for the field numbers.
 from struct import Struct, pack
 from typing import NamedTuple
 
+from argoscope.metrics.exemplars import Exemplar, Subject, Traced, span_id
 from argoscope.metrics.model import Instrument
-from argoscope.metrics.text import EXEMPLAR_LABEL, Exemplar
+from argoscope.metrics.text import EXEMPLAR_LABEL
 
 POINT = b"\x0a"  # field 1 of Gauge, Sum and Histogram: a data point
 START, TIME, DOUBLE = 0x11, 0x19, 0x21  # tags of a NumberDataPoint, the first two also of others
@@ -94,18 +95,29 @@ def number_point(head: bytes, value: float, start: int = 0) -> bytes:
     return POINT + varint(len(head) + 18) + head + pack("<BdB", DOUBLE, value, TIME)
 
 
-class ExemplarPool(Pool):
-    """The encoded names of workflows: a run that ends is the exemplar of dozens of series."""
+class ExemplarPool(dict[Subject, bytes]):
+    """Encoded runs: one that ends is the exemplar of dozens of series."""
 
-    def __init__(self) -> None:
-        super().__init__(7, EXEMPLAR_LABEL)
+    def __missing__(self, subject: Subject) -> bytes:
+        if len(self) >= _POOLED:
+            self.clear()
+        if isinstance(subject, Traced):
+            ids = message(4, span_id(subject.trace_id)) + message(
+                5, bytes.fromhex(subject.trace_id)
+            )
+            made = _pair(7, _EXEMPLAR_KEY, subject.workflow) + ids
+        else:
+            made = _pair(7, _EXEMPLAR_KEY, subject)
+        self[subject] = made
+        return made
 
     def field(self, field: int, exemplar: Exemplar) -> bytes:
-        """An Exemplar with the name as its filtered attribute."""
-        name, value, at = exemplar
-        return message(field, self[name] + _EXEMPLAR.pack(0x11, nanoseconds(at), 0x19, value))
+        """An Exemplar with the name as its filtered attribute, and the trace if there is one."""
+        subject, value, at = exemplar
+        return message(field, self[subject] + _EXEMPLAR.pack(0x11, nanoseconds(at), 0x19, value))
 
 
+_EXEMPLAR_KEY = text(1, EXEMPLAR_LABEL)
 _EXEMPLAR = Struct("<BQBd")  # time_unix_nano, as_double
 
 

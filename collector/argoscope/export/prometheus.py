@@ -1,7 +1,8 @@
-"""The exposition: joins rendered lines into Prometheus text or OpenMetrics, plain or gzip.
+"""The exposition: Prometheus text or OpenMetrics, plain or gzip.
 
 A gzip body is one member (not all clients read several): deflate blocks that end at a byte, one
 piece a shard, kept until the shard changes, with the CRC-32 of the whole combined from theirs.
+Of histograms these pieces, a tenth of the text, are all that is kept.
 """
 
 import asyncio
@@ -14,8 +15,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from argoscope.export.process import process_registry
+from argoscope.metrics.model import Instrument
 from argoscope.metrics.registry import Registry
-from argoscope.metrics.series import AnyFamily, Gauge, Packed, Shard
+from argoscope.metrics.series import AnyFamily, Gauge, Packed, ScalarShard, Shard
 from argoscope.metrics.text import header, number
 
 _OPENMETRICS = "application/openmetrics-text"
@@ -76,9 +78,8 @@ class Exposition:
 
     async def respond(self, accept: str, accept_encoding: str) -> tuple[bytes, dict[str, str]]:
         """Like ``render``, but gives way to other tasks while many shards are compressed."""
-        if gzip_accepted(accept_encoding):
-            content_type = choose_encoder(accept)[1]
-            await self._pack_changed(content_type.startswith(_OPENMETRICS))
+        openmetrics = choose_encoder(accept)[1].startswith(_OPENMETRICS)
+        await self._pack_changed(openmetrics, gzip=gzip_accepted(accept_encoding))
         return self.render(accept, accept_encoding)
 
     def _plain(self, openmetrics: bool, tail: bytes) -> bytes:
@@ -88,9 +89,11 @@ class Exposition:
             parts.append(heads[family])
             if family.metric.age:
                 parts += self._ages(family)
-                continue
-            for shard in family.shards:
-                parts += shard.format(openmetrics=openmetrics)
+            elif _is_histogram(family):
+                # Compressed text is kept, and costs a fifth of making it again.
+                parts += [_unpacked(packed) for packed in _pack_all(family, openmetrics)]
+            else:
+                parts += [shard.text(exemplars=openmetrics) for shard in family.shards]
         parts.append(tail)
         return b"".join(parts)
 
@@ -111,8 +114,7 @@ class Exposition:
             if family.metric.age:
                 yield _packed(b"".join(self._ages(family)))
                 continue
-            for shard in family.shards:
-                yield shard.packed[openmetrics] or _pack(shard, openmetrics)
+            yield from _pack_all(family, openmetrics)
         yield _packed(tail)
 
     def _packed_head(self, family: AnyFamily, openmetrics: bool) -> Packed:
@@ -121,10 +123,10 @@ class Exposition:
             heads[family] = _packed(self._heads[openmetrics][family])
         return heads[family]
 
-    async def _pack_changed(self, openmetrics: bool) -> None:
+    async def _pack_changed(self, openmetrics: bool, *, gzip: bool) -> None:
         pause = time.perf_counter() + _SLICE
         for family in self._registry.families:
-            if family.metric.age:
+            if family.metric.age or not (gzip or _is_histogram(family)):
                 continue
             for shard in tuple(family.shards):
                 if shard.packed[openmetrics] is None:
@@ -141,14 +143,26 @@ class Exposition:
         return [
             b"%b%b\n" % (line, number(max(0.0, round(now - series.published, 3))).encode())
             for shard in family.shards
+            if isinstance(shard, ScalarShard)
             for series, line in zip(shard.series, shard.lines, strict=True)
             if isinstance(series, Gauge) and series.published is not None
         ]
 
 
+def _is_histogram(family: AnyFamily) -> bool:
+    return family.metric.instrument is Instrument.HISTOGRAM
+
+
+def _pack_all(family: AnyFamily, openmetrics: bool) -> Iterator[Packed]:
+    return (shard.packed[openmetrics] or _pack(shard, openmetrics) for shard in family.shards)
+
+
 def _pack(shard: Shard, openmetrics: bool) -> Packed:
-    packed = _packed(b"".join(shard.format(openmetrics=openmetrics)))
-    shard.packed[openmetrics] = packed
-    if not shard.exemplified:
-        shard.packed[:] = (packed, packed)
+    packed = shard.packed[openmetrics] = _packed(shard.text(exemplars=openmetrics))
     return packed
+
+
+def _unpacked(packed: Packed) -> bytes:
+    body, _, length = packed
+    text: bytes = isal_zlib.decompress(body + _LAST_BLOCK, -isal_zlib.MAX_WBITS, length)
+    return text

@@ -24,7 +24,7 @@ from argoscope.history_import.progress import Bar
 from argoscope.history_import.server import ArgoServer, ServerOptions, base_url
 from argoscope.history_import.source import Archive, SourceError, Wanted
 from argoscope.history_import.sql import TABLE, DatabaseOptions, Driver, SqlArchive
-from argoscope.inspect.command import Problems
+from argoscope.inspect.problems import Problems
 from argoscope.ledger.command import when
 from argoscope.ledger.database import Database, locate
 from argoscope.ledger.errors import LedgerError

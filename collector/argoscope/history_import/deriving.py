@@ -5,8 +5,9 @@ from math import inf
 
 import msgspec
 
+from argoscope.metrics.exemplars import Subject
 from argoscope.metrics.model import Labels, Metric
-from argoscope.resources._base import Contribution, Options, RunRecord, Seen
+from argoscope.resources._base import Contribution, Options, RunCauses, RunRecord, Seen
 from argoscope.resources.workflow.derive import WorkflowDeriver
 from argoscope.resources.workflow.metrics import RUN_PHASES
 from argoscope.resources.workflow.objects import Workflow, decode
@@ -80,11 +81,11 @@ class _Records:
     def declare(self, metric: Metric, labels: Labels) -> None: ...
 
     def count(
-        self, metric: Metric, labels: Labels, amount: float = 1.0, *, exemplar: str = ""
+        self, metric: Metric, labels: Labels, amount: float = 1.0, *, exemplar: Subject = ""
     ) -> None: ...
 
     def observe(
-        self, metric: Metric, labels: Labels, value: float, *, exemplar: str = ""
+        self, metric: Metric, labels: Labels, value: float, *, exemplar: Subject = ""
     ) -> None: ...
 
     def own(self, owner: str, gauges: Sequence[Contribution]) -> None: ...
@@ -94,3 +95,6 @@ class _Records:
 
     def record(self, run: RunRecord) -> None:
         self.records.append(run)
+
+    def attribute(self, found: RunCauses) -> None:
+        """What comes from an archive has no pods, and is history."""

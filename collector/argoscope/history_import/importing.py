@@ -10,6 +10,7 @@ from argoscope.history_import.selector import matches
 from argoscope.history_import.source import Archive, Key, Unreadable, Wanted
 from argoscope.ledger.database import Database
 from argoscope.ledger.ledger import Ledger
+from argoscope.ledger.runs import run_key
 from argoscope.metrics.held import Held
 from argoscope.resources._base import RunRecord
 
@@ -149,5 +150,5 @@ class Importer:
     def _is_known(self, uid: str, finished: float) -> bool:
         if self._known is None:
             return False
-        query = "SELECT * FROM run WHERE finished = ? AND uid = ?"
-        return any(True for _ in self._known.rows(query, (finished, uid)))
+        key = run_key(finished, uid)
+        return any(True for _ in self._known.run_rows(key, key))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 import zstandard
 
 MAX_DOCUMENT = 2**31  # bytes: a List of a whole cluster is large, but not larger
@@ -152,6 +151,8 @@ def _is_json(data: bytes) -> bool:
 
 
 def _parse_yaml(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
+    import yaml  # not for JSON: it takes longer than most files
+
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         for document in yaml.load_all(data, Loader=loader):

@@ -59,6 +59,8 @@ class Replay:
         self._pipeline = Pipeline(
             tuple(self._resources.values()), self.registry, options, report=self._report
         )
+        self.world = self._pipeline.world
+        """What kinds know of each other; to listen to."""
         self._intakes = {r.kind: self._intake(r) for r in self._resources.values()}
         self._last_tick = 0.0
 

@@ -106,10 +106,17 @@ class Client:
         return await self._body(response)
 
     async def allowed(
-        self, verb: str, group: str, resource: str, namespace: str = ""
+        self, verb: str, group: str, resource: str, namespace: str = "", name: str = ""
     ) -> ReviewStatus:
-        """Asks with a SelfSubjectAccessReview; an empty namespace means all of them."""
-        attributes = {"verb": verb, "group": group, "resource": resource, "namespace": namespace}
+        """Asks with a SelfSubjectAccessReview; an empty namespace means all of them, and an empty
+        name all objects."""
+        attributes = {
+            "verb": verb,
+            "group": group,
+            "resource": resource,
+            "namespace": namespace,
+            "name": name,
+        }
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",

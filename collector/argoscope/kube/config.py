@@ -1,25 +1,21 @@
 """Credentials: in-cluster or from a kubeconfig, and kept fresh while the daemon runs."""
 
 import asyncio
-import concurrent.futures
-import importlib
 import os
 import ssl
-import threading
+import sys
+import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
-import yaml
+import msgspec
 
 from argoscope.kube.errors import ConfigError
-
-T = TypeVar("T")
+from argoscope.kube.kubeconfig import Answer, pem_text
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -47,21 +43,6 @@ class Access:
     proxy: str | None = None
     compress: bool = False
     """Ask for compressed lists: saves a slow line, costs CPU on both sides."""
-
-
-_MISSHAPEN = (ValueError, KeyError, TypeError, AttributeError)
-"""What the library raises for a document that has not a kubeconfig's shape."""
-
-_UNSET = {
-    "host": "",
-    "ssl_ca_cert": None,
-    "cert_file": None,
-    "key_file": None,
-    "verify_ssl": True,
-    "tls_server_name": None,
-    "proxy": None,
-}
-"""The attributes that the library's loader sets where the kubeconfig says something."""
 
 
 class Credentials(Protocol):
@@ -132,7 +113,12 @@ class InCluster(_Renewing):
             token = token_file.read_text().strip()
         except OSError as error:
             raise ConfigError(f"service account token {token_file}: {error.strerror}") from error
-        tls = self._tls.context(str(self._folder / "ca.crt"), None, None, verify=True)
+        ca = self._folder / "ca.crt"
+        try:
+            pems = Pems(pem_text(ca))
+        except OSError as error:
+            raise ConfigError(f"service account's authority {ca}: {error.strerror}") from error
+        tls = self._tls.context(str(ca), pems, verify=True)
         access = Access(server=self._server, authorization=f"Bearer {token}", tls=tls)
         return access, self._clock() + RECHECK
 
@@ -140,8 +126,7 @@ class InCluster(_Renewing):
 class KubeConfig(_Renewing):
     """A kubeconfig's context: tokens, token files, client certificates, OIDC, exec plugins.
 
-    The ``kubernetes`` package reads it. Importing that costs some 20 to 40 MB, so it happens here
-    and not in a cluster.
+    ``kubeconfig.py`` reads it, as a process that ends.
     """
 
     def __init__(
@@ -150,91 +135,91 @@ class KubeConfig(_Renewing):
         super().__init__(clock)
         self._paths = paths
         self._context = context
+        self._answer: Answer | None = None
+        self._stamps: tuple[object, ...] = ()
+
+    def invalidate(self) -> None:
+        super().invalidate()
+        self._answer = None
 
     async def _load(self) -> tuple[Access, float]:
+        answer = self._answer
+        if answer is None or answer.plugin or self._stamps != _stamps(answer.files):
+            answer = await self._ask()
+            self._stamps = _stamps(answer.files)
+        access = self._checked(answer)
+        self._answer = answer
+        return access, self._renewal(answer)
+
+    async def _ask(self) -> Answer:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", "argoscope.kube.kubeconfig", self._paths),
+            *([self._context] if self._context is not None else []),
+            stdout=asyncio.subprocess.PIPE,
+        )
         try:
             # A plugin is a process that is waited for, and it may ask a person.
             async with asyncio.timeout(PLUGIN_TIMEOUT):
-                return await _in_thread(self._read)
+                said, _ = await process.communicate()
         except TimeoutError as error:
             raise ConfigError(
                 f"kubeconfig {self._paths}: the credential plugin did not answer within"
                 f" {PLUGIN_TIMEOUT:.0f} s"
             ) from error
-
-    def _read(self) -> tuple[Access, float]:
-        library: Any = importlib.import_module("kubernetes.config.kube_config")
-        target = SimpleNamespace(**_UNSET, api_key={})
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         try:
-            merger = library.KubeConfigMerger(self._paths)
-            if merger.config is None:
-                raise ConfigError(f"kubeconfig {self._paths}: no such file, or an empty one")
-            loader = library.KubeConfigLoader(
-                merger.config,
-                active_context=self._context,
-                config_base_path=None,
-                config_persister=merger.save_changes,
-            )
-            loader.load_and_set(target)
-            plugin = _plugin(merger.config, loader.current_context)
-        except (library.ConfigException, yaml.YAMLError, OSError, *_MISSHAPEN) as error:
-            raise ConfigError(f"kubeconfig {self._paths}: {error}") from error
-        return self._checked(target, plugin), self._renewal(plugin, getattr(loader, "expiry", None))
-
-    def _checked(self, target: Any, plugin: str) -> Access:
-        token = target.api_key.get("BearerToken", "").strip()
-        if plugin and not token and not target.cert_file:
+            answer = msgspec.json.decode(said, type=Answer)
+        except msgspec.MsgspecError as error:
             raise ConfigError(
-                f"kubeconfig {self._paths}: {plugin} gave no credentials; its own message is in"
-                " the log, and running it by hand shows it too"
+                f"kubeconfig {self._paths}: its reader ended with code {process.returncode}; its"
+                " own message is in the log"
+            ) from error
+        if answer.error:
+            raise ConfigError(f"kubeconfig {self._paths}: {answer.error}")
+        return answer
+
+    def _checked(self, answer: Answer) -> Access:
+        if answer.plugin and not answer.authorization and not answer.cert:
+            raise ConfigError(
+                f"kubeconfig {self._paths}: {answer.plugin} gave no credentials; its own message"
+                " is in the log, and running it by hand shows it too"
             )
-        if not target.host:
+        if not answer.server:
             raise ConfigError(f"kubeconfig {self._paths}: the cluster has no server address")
         tls: ssl.SSLContext | bool = True
-        if target.host.startswith("https"):
-            tls = self._tls.context(
-                target.ssl_ca_cert, target.cert_file, target.key_file, verify=target.verify_ssl
-            )
+        if answer.server.startswith("https"):
+            pems = Pems(answer.ca, answer.cert, answer.key)
+            tls = self._tls.context(f"kubeconfig {self._paths}", pems, verify=answer.verify)
         return Access(
-            server=target.host.rstrip("/"),
-            authorization=token,
+            server=answer.server.rstrip("/"),
+            authorization=answer.authorization,
             tls=tls,
-            server_hostname=target.tls_server_name,
-            proxy=target.proxy or _proxy(target.host),
+            server_hostname=answer.server_hostname,
+            proxy=answer.proxy or _proxy(answer.server),
             compress=True,
         )
 
-    def _renewal(self, plugin: str, expiry: datetime | None) -> float:
-        """When to read again: a plugin before its token expires, files as they may rotate."""
-        if expiry is not None:
-            return max(expiry.timestamp() - EXPIRY_MARGIN, self._clock() + 1.0)
-        return float("inf") if plugin else self._clock() + RECHECK
+    def _renewal(self, answer: Answer) -> float:
+        """When to look again: a plugin before its token expires, files as they may rotate."""
+        if answer.expiry is not None:
+            return max(answer.expiry - EXPIRY_MARGIN, self._clock() + 1.0)
+        return float("inf") if answer.plugin else self._clock() + RECHECK
 
 
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Runs it in a daemon thread: asyncio's own would keep the process from ending as long as a
-    plugin hangs."""
-    done: concurrent.futures.Future[T] = concurrent.futures.Future()
-    done.set_running_or_notify_cancel()  # who gives up waiting can't cancel what runs
-
-    def run() -> None:
-        try:
-            done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - handed on to who waits for it
-            done.set_exception(error)
-
-    threading.Thread(target=run, name="credentials", daemon=True).start()
-    return await asyncio.wrap_future(done)
+def _stamps(files: Iterable[str]) -> tuple[object, ...]:
+    """Differ when one of the files was written to, replaced, or is gone."""
+    return tuple(_stamp(Path(file)) for file in files)
 
 
-def _plugin(config: Any, context: Any) -> str:
-    """What makes the user's credentials when they are not in files; empty when they are."""
-    name = context["context"].get("user") if isinstance(context, dict) else None
-    node = config["users"].get_with_name(name, safe=True) if name else None
-    user = node.value["user"] if node is not None else None
-    if isinstance(user, dict) and "exec" in user:
-        return f"the exec plugin {user['exec'].get('command', '')!r}"
-    return "the auth provider" if isinstance(user, dict) and "auth-provider" in user else ""
+def _stamp(file: Path) -> object:
+    try:
+        found = file.stat()
+    except OSError as error:
+        return error.errno
+    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _proxy(server: str) -> str | None:
@@ -246,35 +231,46 @@ def _proxy(server: str) -> str | None:
     return urllib.request.getproxies().get(scheme)
 
 
+class Pems(NamedTuple):
+    """Certificates and key as text; None: the system's authorities, no client certificate."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+
+
 class _TlsCache:
-    """Makes a TLS context again only when a file changed: a new one drops pooled connections."""
+    """Makes a TLS context again only when something changed: a new one drops pooled
+    connections."""
 
     def __init__(self) -> None:
-        self._key: tuple[object, ...] = ()
+        self._key: tuple[Pems, bool] | None = None
         self._context: ssl.SSLContext | None = None
 
-    def context(
-        self, ca: str | None, cert: str | None, key: str | None, *, verify: bool
-    ) -> ssl.SSLContext:
-        try:
-            files = tuple(
-                (path, path and Path(path).stat().st_mtime_ns) for path in (ca, cert, key)
-            )
-            if self._context is None or self._key != (*files, verify):
-                self._context = _tls(ca, cert, key, verify=verify)
-                self._key = (*files, verify)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"certificates {ca}, {cert}: {error}") from error
+    def context(self, source: str, pems: Pems, *, verify: bool) -> ssl.SSLContext:
+        """Raises ConfigError, with the source, for what is no certificate."""
+        if self._context is None or self._key != (pems, verify):
+            try:
+                self._context = _tls(pems, verify=verify)
+            except (OSError, ValueError) as error:
+                raise ConfigError(f"certificates of {source}: {error}") from error
+            self._key = (pems, verify)
         return self._context
 
 
-def _tls(ca: str | None, cert: str | None, key: str | None, *, verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca)
+def _tls(pems: Pems, *, verify: bool) -> ssl.SSLContext:
+    if pems.ca == "":  # which ssl takes for none given: it would trust the system's
+        raise ValueError("the authority's file is empty")
+    context = ssl.create_default_context(cadata=pems.ca)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if cert:
-        context.load_cert_chain(cert, key)
+    if pems.cert is not None:
+        # OpenSSL takes these from a file only: one that nobody else can read, and that is gone.
+        with tempfile.NamedTemporaryFile("w") as chain:
+            chain.write(f"{pems.cert}\n{pems.key or ''}\n")
+            chain.flush()
+            context.load_cert_chain(chain.name)
     return context
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from argoscope.ledger.database import Database, locate
 from argoscope.ledger.errors import LedgerError
-from argoscope.ledger.rows import run_of
+from argoscope.ledger.runs import COUNTED, ended, moment, run_of
 from argoscope.resources._base import RunRecord
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])\Z")
@@ -83,7 +83,7 @@ def info_command(path: str, check: bool, form: str) -> None:
 def _facts(database: Database) -> dict[str, Any]:
     scalar = database.scalar
     kinds = database.query("SELECT kind, count(*) FROM object GROUP BY kind ORDER BY kind")
-    counted = scalar("SELECT count(*) FROM run WHERE counted")
+    counted = scalar("SELECT count(*) FROM run WHERE substr(body, 1, 1) = ?", (COUNTED,))
     return {
         "path": str(database.path),
         "version": scalar("PRAGMA user_version"),
@@ -93,8 +93,8 @@ def _facts(database: Database) -> dict[str, Any]:
         "objects": dict(kinds),
         "runs_counted": counted,
         "runs_history": scalar("SELECT count(*) FROM run") - counted,
-        "oldest_run": _iso(scalar("SELECT min(finished) FROM run")),
-        "newest_run": _iso(scalar("SELECT max(finished) FROM run")),
+        "oldest_run": _end(scalar("SELECT min(key) FROM run")),
+        "newest_run": _end(scalar("SELECT max(key) FROM run")),
     }
 
 
@@ -118,7 +118,8 @@ def _facts(database: Database) -> dict[str, Any]:
 @click.option("--namespace", default="", metavar="NAME", help="Only runs in this namespace.")
 @_reported
 def export_command(path: str, form: str, since: str, pipeline: str, namespace: str) -> None:
-    """Print the run records, oldest first: times, phase, cause, retries, resource seconds."""
+    """Print the run records, oldest first: times, phase, cause, retries, resource seconds, and
+    where the time went."""
     try:
         begin = when(since, time.time()) if since else 0.0
     except ValueError as error:
@@ -144,12 +145,11 @@ def when(text: str, now: float) -> float:
 def _runs(
     database: Database, since: float, pipeline: str, namespace: str
 ) -> Iterator[dict[str, object]]:
-    query = (
-        "SELECT * FROM run WHERE finished >= ?1 AND (?2 = '' OR pipeline = ?2)"
-        " AND (?3 = '' OR namespace = ?3) ORDER BY finished, uid"
-    )
-    for row in database.rows(query, (since, pipeline, namespace)):
-        yield _flat(run_of(row))
+    for rows in database.run_rows(moment(since)):
+        for run in map(run_of, rows):
+            if pipeline in ("", run.pipeline) and namespace in ("", run.namespace):
+                run.causes = database.causes(run.finished, run.uid)
+                yield _flat(run)
 
 
 def _flat(run: RunRecord) -> dict[str, object]:
@@ -157,6 +157,10 @@ def _flat(run: RunRecord) -> dict[str, object]:
     for name in _TIMES:
         fields[name] = _iso(getattr(run, name))
     return fields
+
+
+def _end(key: bytes | None) -> str | None:
+    return _iso(ended(key)) if key else None
 
 
 def _iso(at: float | None) -> str | None:
@@ -176,8 +180,10 @@ def _print(runs: Iterator[dict[str, object]], form: str) -> None:
     writer = csv.DictWriter(out, [field.name for field in msgspec.structs.fields(RunRecord)])
     writer.writeheader()
     for run in runs:
-        resources = msgspec.json.encode(run["resources"]).decode()
-        writer.writerow({**run, "resources": resources})
+        objects = {
+            name: msgspec.json.encode(run[name]).decode() for name in ("resources", "causes")
+        }
+        writer.writerow({**run, **objects})
 
 
 @ledger_command.command("vacuum")

@@ -6,19 +6,18 @@ together with what followed, and the file stays whole: what they held is derived
 cluster, as after a crash. ``FULL`` would cost a flush of the disk every second.
 """
 
-import fcntl
-import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import IO, Any, Self
-from zlib import crc32
+from typing import Self
 
 from argoscope.ledger.errors import FAULTS, LedgerError, explained
-from argoscope.ledger.rows import Batch, Row, packed, sealed
-from argoscope.ledger.schema import MIGRATIONS, check_version, migrate
-from argoscope.ledger.wal import boot, check_log
+from argoscope.ledger.lock import Lock
+from argoscope.ledger.reading import BUSY, COMMITS, Reader, look
+from argoscope.ledger.rows import Batch, Row, sealed
+from argoscope.ledger.runs import ended, is_counted, moment
+from argoscope.ledger.schema import MIGRATIONS, Step, check_version, migrate
 
 FILE = "argoscope.db"
 """Name of the ledger in a folder."""
@@ -28,7 +27,6 @@ CHECKPOINT_ROWS = 5_000
 """Rows written after which the write-ahead log, by then at most 20 MB, is worked into the file.
 The log's own size says little: it does not shrink, it is written again from its beginning."""
 _STATEMENTS = 16  # kept prepared: those with all rows, up to 0.1 MB each
-_BUSY = 5_000  # milliseconds that a checkpoint of a reading `argoscope ledger` may hold us up
 
 _PRAGMAS = (
     "journal_mode = WAL",
@@ -36,14 +34,21 @@ _PRAGMAS = (
     # Done between commits, so that no commit waits for the disk.
     "wal_autocheckpoint = 0",
     "journal_size_limit = 67108864",
-    "cache_size = -8192",
-    # A full cache would write in the middle of a transaction.
-    "cache_spill = OFF",
+    "cache_size = -4096",
     "cell_size_check = ON",
     "trusted_schema = OFF",
 )
-_COLUMNS = {"meta": 3, "metric": 3, "series": 6, "acknowledged": 5, "object": 4, "run": 16}
-_COUNTED = 14  # place of the column in a row of run
+_COLUMNS = {
+    "meta": 3,
+    "metric": 3,
+    "series": 5,
+    "value": 4,
+    "acknowledged": 4,
+    "object": 4,
+    "run": 2,
+    "path": 4,
+}
+_OVERWRITE = "ON CONFLICT (kind, uid) DO UPDATE SET record = excluded.record, crc = excluded.crc"
 _ROWS = 256  # of a statement: with more, preparing it costs what fewer turns would save
 
 
@@ -56,42 +61,39 @@ def locate(path: str | Path) -> Path:
     return found
 
 
-class Database:
+class Database(Reader):
     """One ledger file. Not thread-safe: one thread at a time."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: IO[str] | None) -> None:
-        self.path = path
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: Lock | None) -> None:
+        super().__init__(path, connection)
         self.runs = 0
         """Run records in it."""
         self.expiring = False
         """There are more run records to delete than one commit may."""
-        self._connection = connection
+        self._commits = 0
         self._checkpointed = 0
         self._lock = lock
         self._inode = _inode(path)
 
     @classmethod
-    def open(cls, path: Path, migrations: Sequence[str] = MIGRATIONS) -> Self:
+    def open(cls, path: Path, migrations: Sequence[Step] = MIGRATIONS) -> Self:
         """Open for writing, create or migrate. Raises LedgerError; then nothing was changed."""
         try:
-            lock = _locked(path)
+            lock = Lock.take(path)
         except OSError as error:
             raise explained(path, error) from error
         connection = None
         try:
-            powered = _was_powered(lock)
-            _look(path, len(migrations), powered=powered)
+            look(path, len(migrations), lock.told())
             connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, cached_statements=_STATEMENTS
             )
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
+            connection.execute(f"PRAGMA busy_timeout = {BUSY}")
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
             migrate(connection, path, migrations)
-            if not powered:
-                # What lies behind the end of the log may look whole: it must not be found later.
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            _sign(lock)
+            # A full cache would write in the middle of a transaction.
+            connection.execute("PRAGMA cache_spill = OFF")
             database = cls(path, connection, lock)
             database._begin()
         except (*FAULTS, LedgerError) as error:
@@ -111,7 +113,7 @@ class Database:
         try:
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
             connection.isolation_level = None
-            connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
+            connection.execute(f"PRAGMA busy_timeout = {BUSY}")
             if check_version(connection, path) < len(MIGRATIONS):
                 advice = "an older argoscope has written it: start the daemon on it once"
                 raise LedgerError(path, "older", "", advice)
@@ -126,7 +128,11 @@ class Database:
         for table in ("metric", "acknowledged", "object"):
             for _ in self.rows(f"SELECT * FROM {table}"):  # noqa: S608 - our names
                 pass  # a row whose key is damaged would not be found by a search
-        self.runs = int(self.meta().get("runs", "0"))
+        meta = self.meta()
+        self.runs = int(meta.get("runs", "0"))
+        self._commits = int(meta.get(COMMITS, "0"))
+        if self._lock is not None:
+            self._lock.sign(self._commits)
         self.write(Batch(notes={"opened": f"{time.time():.3f}"}))
 
     # -- writing
@@ -144,37 +150,37 @@ class Database:
                 raise LedgerError(self.path, "moved", "")
             execute("BEGIN IMMEDIATE")
             self._put("metric", batch.shapes)
-            self._put("series", batch.series)
+            self._put("series", batch.series, "INSERT")
+            self._put("value", batch.values)
             self._put("acknowledged", batch.acknowledged)
-            self._put("object", batch.objects)
+            # In place: a row that was replaced would change the index too.
+            self._put("object", batch.objects, "INSERT", _OVERWRITE)
             self._remove(batch.gone)
             runs += self._add_runs(batch.runs)
+            self._put("path", batch.paths)
             if batch.retention:
                 runs -= self._expire(batch.now, batch.retention)
-            notes = batch.notes if runs == self.runs else {**batch.notes, "runs": str(runs)}
-            self._note(notes)
+            counts = {"runs": str(runs), COMMITS: str(self._commits + 1)}
+            self._note({**batch.notes, **counts})
             execute("COMMIT")
         except FAULTS as error:
             raise explained(self.path, error) from error
         finally:
             if self._connection.in_transaction:
-                self._roll_back()
+                self.roll_back()
         self.runs = runs
+        self._commits += 1
+        if self._lock is not None:
+            self._lock.tell(self._commits)
 
-    def _roll_back(self) -> None:
-        try:
-            self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
-            pass  # SQLite has done so itself
-
-    def _put(self, table: str, rows: list[Row], conflict: str = "REPLACE") -> int:
+    def _put(self, table: str, rows: list[Row], verb: str = "REPLACE", conflict: str = "") -> int:
         """Insert rows; returns how many were changed."""
         before = self._connection.total_changes
         one = f"({','.join('?' * _COLUMNS[table])})"
         for chunk in _chunks(rows):
             values = ",".join([one] * len(chunk))
             self._connection.execute(
-                f"INSERT OR {conflict} INTO {table} VALUES {values}",  # noqa: S608 - our names
+                f"{verb} INTO {table} VALUES {values} {conflict}",
                 [column for row in chunk for column in row],
             )
         return self._connection.total_changes - before
@@ -182,9 +188,9 @@ class Database:
     def _add_runs(self, rows: list[Row]) -> int:
         """Insert run records that are new; returns how many were. What was imported as history
         and is counted now becomes a counted one."""
-        added = self._put("run", rows, "IGNORE")
+        added = self._put("run", rows, "INSERT OR IGNORE")
         if added < len(rows):
-            self._put("run", [row for row in rows if row[_COUNTED]])
+            self._put("run", [row for row in rows if is_counted(row)])
         return added
 
     def _remove(self, keys: list[Row]) -> None:
@@ -204,15 +210,16 @@ class Database:
         """Delete what ended too long before now, or before the newest: whichever is earlier, so
         that a clock that is years ahead for a moment deletes nothing."""
         execute = self._connection.execute
-        (newest,) = execute("SELECT max(finished) FROM run").fetchone()
-        cutoff = min(now, newest or now) - retention
-        found = execute(
-            "SELECT finished, uid FROM run WHERE finished < ? ORDER BY finished, uid LIMIT ?",
-            (cutoff, EXPIRED),
-        ).fetchall()
+        (newest,) = execute("SELECT max(key) FROM run").fetchone()
+        cutoff = min(now, ended(newest) if newest else now) - retention
+        old = "SELECT key FROM run WHERE key < ? ORDER BY key LIMIT ?"
+        found = execute(old, (moment(cutoff), EXPIRED)).fetchall()
         self.expiring = len(found) == EXPIRED
         if found:
-            execute("DELETE FROM run WHERE (finished, uid) <= (?, ?)", found[-1])
+            execute("DELETE FROM run WHERE key <= ?", found[-1])
+            last = found[-1][0]
+            uid = last[8:].decode()
+            execute("DELETE FROM path WHERE (finished, uid) <= (?, ?)", (ended(last), uid))
         return len(found)
 
     def checkpoint(self) -> None:
@@ -233,15 +240,24 @@ class Database:
             raise explained(self.path, error) from error
 
     def forget_series(self, metric: str, unchanged_since: float) -> int:
-        """Drop a metric's series that did not change since then; returns how many there were."""
-        changed = self._connection.execute(
-            "DELETE FROM series WHERE metric = ? AND changed < ?", (metric, unchanged_since)
-        ).rowcount
-        self._connection.execute(
-            "DELETE FROM acknowledged WHERE metric = ?1 AND labels NOT IN"
-            " (SELECT labels FROM series WHERE metric = ?1)",
-            (metric,),
-        )
+        """Drop a metric's series that did not change since then; returns how many there were.
+        Raises LedgerError."""
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            changed = execute(
+                "DELETE FROM series WHERE metric = ? AND id IN"
+                " (SELECT id FROM value WHERE changed < ?)",
+                (metric, unchanged_since),
+            ).rowcount
+            for table in ("value", "acknowledged"):
+                execute(f"DELETE FROM {table} WHERE id NOT IN (SELECT id FROM series)")  # noqa: S608
+            execute("COMMIT")
+        except FAULTS as error:
+            raise explained(self.path, error) from error
+        finally:
+            if self._connection.in_transaction:
+                self.roll_back()
         return changed
 
     def forget_acknowledged(self) -> None:
@@ -250,50 +266,6 @@ class Database:
             self._connection.execute("DELETE FROM acknowledged")
         except FAULTS as error:
             raise explained(self.path, error) from error
-
-    # -- reading
-
-    def rows(self, query: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
-        """Rows whose last column is their CRC; raises LedgerError for one that is not intact."""
-        try:
-            for row in self._connection.execute(query, parameters):
-                if crc32(packed(row[:-1])) != row[-1]:
-                    raise LedgerError(self.path, "corrupt", f"a row is not what was written: {row}")
-                yield row
-        except FAULTS as error:
-            raise explained(self.path, error) from error
-
-    def meta(self) -> dict[str, str]:
-        return {row[0]: row[1] for row in self.rows("SELECT * FROM meta")}
-
-    def scalar(self, query: str, parameters: Sequence[Any] = ()) -> Any:
-        """The one value of a query. Raises LedgerError."""
-        try:
-            (value,) = self._connection.execute(query, parameters).fetchone()
-        except FAULTS as error:
-            raise explained(self.path, error) from error
-        return value
-
-    def query(self, query: str) -> list[Row]:
-        """All rows of a query. Raises LedgerError."""
-        try:
-            return self._connection.execute(query).fetchall()
-        except FAULTS as error:
-            raise explained(self.path, error) from error
-
-    def log_bytes(self) -> int:
-        return _size(self.path.with_name(self.path.name + "-wal"))
-
-    def bytes(self) -> int:
-        """Size of the file and its write-ahead log."""
-        return _size(self.path) + self.log_bytes()
-
-    def check(self) -> None:
-        """Look at every page and every row. Raises LedgerError for the first damage."""
-        _check(self._connection, self.path)
-        for table in _COLUMNS:
-            for _ in self.rows(f"SELECT * FROM {table}"):  # noqa: S608 - our names
-                pass
 
     def close(self) -> None:
         """Work the log into the file and give up the lock."""
@@ -304,69 +276,6 @@ class Database:
                 self._lock.close()
 
 
-def _locked(path: Path) -> IO[str]:
-    """The open lock file, for as long as the process lives. Raises LedgerError, OSError.
-
-    A file of its own: SQLite's locks are dropped when any descriptor of its file is closed, and
-    readers must get in.
-    """
-    if not path.parent.is_dir():
-        path.parent.mkdir()
-    lock = path.with_name(path.name + ".lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.seek(0)
-        holder = lock.readline().strip()
-        lock.close()
-        if isinstance(error, BlockingIOError):
-            raise LedgerError(path, "locked", holder) from error
-        raise
-    return lock
-
-
-def _check(connection: sqlite3.Connection, path: Path) -> None:
-    problems = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
-    if problems != ["ok"]:
-        raise LedgerError(path, "corrupt", " ".join("; ".join(problems).split()))
-
-
-def _look(path: Path, known: int, *, powered: bool) -> None:
-    """Refuse a file that is not ours, newer or damaged, and leave it as it is: a connection that
-    may write works the log into the file when it is closed, up to the damage, and deletes it.
-
-    Raises LedgerError, sqlite3.Error.
-    """
-    if not path.exists():
-        return
-    # Without a log there is none to be made either.
-    logged = _size(path.with_name(path.name + "-wal")) > 0
-    how = "mode=ro" if logged else "mode=ro&immutable=1"
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
-    try:
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY}")
-        check_version(connection, path, known)
-        _check(connection, path)
-        if logged and powered:
-            check_log(path)
-    finally:
-        connection.close()
-
-
-def _was_powered(lock: IO[str]) -> bool:
-    """Whether the machine has not been started anew since the ledger was opened last."""
-    lock.seek(0)
-    now = boot()
-    return bool(now) and now in lock.read(200)
-
-
-def _sign(lock: IO[str]) -> None:
-    """Say who holds it, and under which start of the machine."""
-    lock.truncate(0)
-    lock.write(f"process {os.getpid()} on {os.uname().nodename}\nboot {boot()}\n")
-    lock.flush()
-
-
 def _chunks(rows: list[Row]) -> Iterable[list[Row]]:
     return (rows[at : at + _ROWS] for at in range(0, len(rows), _ROWS))
 
@@ -374,12 +283,5 @@ def _chunks(rows: list[Row]) -> Iterable[list[Row]]:
 def _inode(path: Path) -> int:
     try:
         return path.stat().st_ino
-    except FileNotFoundError:
-        return 0
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
     except FileNotFoundError:
         return 0

@@ -20,18 +20,19 @@ from argoscope.ledger.rows import (
     State,
     labels_of,
     labels_text,
-    run_row,
+    path_row,
     sealed,
-    series_rows,
     shape_of,
     state_bytes,
     state_of,
+    values_of,
 )
+from argoscope.ledger.runs import HISTORY, cron_of, moment, past_of, run_of, run_row
 from argoscope.metrics.held import Held
-from argoscope.metrics.model import Instrument, Metric
+from argoscope.metrics.model import Instrument, Labels, Metric
 from argoscope.metrics.registry import Registry
 from argoscope.metrics.series import Series
-from argoscope.resources._base import PastRun, RunRecord
+from argoscope.resources._base import PastCronRun, PastRun, RunCauses, RunRecord
 
 RETENTION = 30 * 86400.0
 """Seconds for which run records are kept."""
@@ -42,6 +43,8 @@ _CROWDED = 0.8  # part of a metric's series budget from which unused series give
 
 Change = tuple[str, str, bytes | None]
 """Kind, uid and record of an object; None when it is gone."""
+
+Has = Callable[[Metric, Labels], bool]
 
 log = structlog.get_logger()
 
@@ -69,7 +72,9 @@ class Ledger:
         self._notes: dict[str, str] = {}
         self._shapes: list[Row] = []
         self._runs: list[Row] = []
-        self._acknowledged: dict[tuple[str, str], Row] = {}
+        self._paths: list[Row] = []
+        self._acknowledged: dict[int, Row] = {}
+        self._rows: int = database.scalar("SELECT ifnull(max(id), 0) FROM series")
         self._expire_at = 0.0
 
     @classmethod
@@ -100,6 +105,13 @@ class Ledger:
             self.dropped += PENDING_RUNS // 10
         self._runs.append(run_row(run))
 
+    def attribute(self, found: RunCauses) -> None:
+        """Keep with the next commit where the time of a run attempt went."""
+        if len(self._paths) >= PENDING_RUNS:
+            # Not counted apart: the run records that they belong to are given up, and counted.
+            del self._paths[: PENDING_RUNS // 10]
+        self._paths.append(path_row(found))
+
     def note(self, key: str, value: str) -> None:
         """Keep a fact with the next commit; an empty value forgets it."""
         if self.noted(key) != value:
@@ -118,39 +130,73 @@ class Ledger:
 
         Looks at every run, 2 s for a million: a damaged key would hide a run from a search.
         """
-        count = 0
-        for row in self.database.rows("SELECT * FROM run ORDER BY finished, uid"):
-            count += 1
-            if row[0] >= since:
-                yield PastRun(row[2], row[3], row[5], row[6], row[7], row[0], row[1])
-        if count != self.database.runs:
-            missing = f"{count} run records instead of {self.database.runs}"
-            raise LedgerError(self.database.path, "corrupt", missing)
+        count, begin = 0, moment(since)
+        for rows in self.database.run_rows():
+            count += len(rows)
+            if rows[-1][0] >= begin:
+                yield from (past_of(row) for row in rows if row[0] >= begin)
+        self.database.check_count(count)
+
+    def past_cron_runs(self) -> Iterator[PastCronRun]:
+        """All recorded runs of those crons of which there is history: of others, the daemon's own
+        records have all. Oldest end first. Raises LedgerError.
+
+        Their CRCs are not looked at again: ``past_runs`` does.
+        """
+        everything = "SELECT key, body FROM run"
+        history = f"{everything} WHERE substr(body, 1, 1) = ?"
+        stream = self.database.stream
+        crons = {cron for cron in map(cron_of, stream(history, (HISTORY,))) if cron[1]}
+        for row in stream(f"{everything} ORDER BY key") if crons else ():
+            if cron_of(row) in crons:
+                run = run_of(row)
+                yield PastCronRun(
+                    run.namespace,
+                    run.cron,
+                    run.uid,
+                    run.name,
+                    run.phase,
+                    run.cause,
+                    run.created,
+                    run.finished,
+                )
 
     # -- at the start
 
-    def restore(self, registry: Registry) -> int:
-        """Put all cumulative series back and publish them; returns how many.
+    def restore(self, registry: Registry, has: Has | None = None) -> int:
+        """Put the cumulative series back and publish them; returns how many. Those that ``has``
+        denies are another daemon's at present, and stay as they are.
 
         Raises LedgerError for damaged ones: a counter that is not what it was is worse than none.
         """
         metrics = self._known_metrics(registry)
         self._make_room(registry)
         count = 0
-        for row in self.database.rows("SELECT * FROM series"):
-            metric = metrics.get(row[0])
-            if metric is not None:
-                registry.restore(metric, labels_of(row[1]), row[2], state_of(row[4], metric))
-                count += 1
+        for (row, name, text, start, _), (_, _, raw, _) in self.database.series():
+            metric = metrics.get(name)
+            if metric is None:
+                continue
+            labels = labels_of(text)
+            if has is not None and not has(metric, labels):
+                continue
+            series = registry.restore(metric, labels, start, state_of(raw, metric))
+            if series.row not in (0, row):
+                twice = f"{name} {text} is there twice"
+                raise LedgerError(self.database.path, "corrupt", twice)
+            series.row = row
+            count += 1
         return count
 
     def acknowledged(self, registry: Registry) -> Iterator[tuple[Series, State, int]]:
         """What a receiver of deltas has: series, state, and of what time (Unix nanoseconds)."""
-        for row in self.database.rows("SELECT * FROM acknowledged"):
-            metric = registry.metrics.get(row[0])
-            series = registry.cumulative(metric).get(labels_of(row[1])) if metric else None
-            if metric is not None and series is not None:
-                yield series, state_of(row[3], metric), row[2]
+        known = {
+            series.row: series
+            for metric in registry.metrics.values()
+            for series in registry.cumulative(metric).values()
+        }
+        for row, at, raw, _ in self.database.rows("SELECT * FROM acknowledged"):
+            if series := known.get(row):
+                yield series, state_of(raw, series.shard.metric), at
 
     def forget_acknowledged(self) -> None:
         """Deltas begin anew: at a start, when no receiver of deltas is configured."""
@@ -177,14 +223,15 @@ class Ledger:
     def _make_room(self, registry: Registry) -> None:
         """Forget series that nothing was added to for as long as runs are kept, but only of
         metrics that have little room left: what is over the budget goes to ``_other``."""
+        counts: dict[str, int] = dict(
+            self.database.query("SELECT metric, count(*) FROM series GROUP BY metric")
+        )
         for family in registry.families:
             name = family.metric.prometheus
-            of_metric = "FROM series WHERE metric = ?"
-            count = self.database.scalar(f"SELECT count(*) {of_metric}", (name,))
-            if count <= family.budget * _CROWDED:
+            if counts.get(name, 0) <= family.budget * _CROWDED:
                 continue
-            newest = self.database.scalar(f"SELECT max(changed) {of_metric}", (name,))
-            unused = min(self._now(), newest) - self._retention
+            newest = "SELECT max(changed) FROM value JOIN series USING (id) WHERE metric = ?"
+            unused = min(self._now(), self.database.scalar(newest, (name,))) - self._retention
             if dropped := self.database.forget_series(name, unused):
                 log.info("unused series forgotten", metric=name, series=dropped)
 
@@ -194,7 +241,10 @@ class Ledger:
         """The next commit: ``held`` of the registry, and everything that came since the last."""
         now = self._now()
         batch = Batch(held=held, now=now)
-        batch.series.extend(series_rows(held, now))
+        for series, raw in values_of(held):
+            if not series.row:
+                batch.series.append(self._row_for(series))
+            batch.values.append(sealed(series.row, now, raw))
         objects = {(kind, uid): record for kind, uid, record in changes}
         for (kind, uid), record in objects.items():
             if record is None:
@@ -203,6 +253,7 @@ class Ledger:
                 batch.objects.append(sealed(kind, uid, record))
         batch.shapes, self._shapes = self._shapes, []
         batch.runs, self._runs = self._runs, []
+        batch.paths, self._paths = self._paths, []
         batch.notes, self._notes = self._notes, {}
         batch.acknowledged.extend(self._acknowledged.values())
         self._acknowledged.clear()
@@ -211,13 +262,16 @@ class Ledger:
             batch.retention = self._retention
         return batch
 
+    def _row_for(self, series: Series) -> Row:
+        self._rows += 1
+        series.row = self._rows
+        name = series.shard.metric.prometheus
+        return sealed(series.row, name, labels_text(series.labels), series.start)
+
     def acknowledge(self, series: Series, state: State, at: int) -> None:
         """Keep with the next commit what a receiver of deltas has (``at``: Unix nanoseconds)."""
-        metric = series.shard.metric
-        if metric.volatile:
-            return  # begins at 0 with the next process
-        name, labels = metric.prometheus, labels_text(series.labels)
-        self._acknowledged[name, labels] = sealed(name, labels, at, state_bytes(state))
+        if series.row:  # others are volatile, and begin at 0 with the next process
+            self._acknowledged[series.row] = sealed(series.row, at, state_bytes(state))
 
     def write(self, batch: Batch) -> None:
         """Commit. Raises LedgerError; then the same batch is to be written again, and first."""

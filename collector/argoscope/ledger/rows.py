@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from struct import calcsize, pack, unpack
 from typing import Any
 from zlib import crc32
 
@@ -10,7 +9,8 @@ import msgspec
 
 from argoscope.metrics.held import Held
 from argoscope.metrics.model import Instrument, Labels, Metric
-from argoscope.resources._base import RunRecord
+from argoscope.metrics.series import Series
+from argoscope.resources._base import RunCauses
 
 Row = tuple[Any, ...]
 State = float | tuple[tuple[int, ...], float]
@@ -18,9 +18,11 @@ State = float | tuple[tuple[int, ...], float]
 
 packed = msgspec.msgpack.Encoder().encode
 """What CRCs are made of. Doubles, integers, text and bytes come back from SQLite as they were."""
+_seconds = msgspec.json.Decoder(dict[str, float]).decode
 _json = msgspec.json.Encoder(order="deterministic").encode
 _labels = msgspec.json.Decoder(tuple[str, ...]).decode
-_seconds = msgspec.json.Decoder(dict[str, float]).decode
+_value = msgspec.msgpack.Decoder(float).decode
+_distribution = msgspec.msgpack.Decoder(tuple[tuple[int, ...], float]).decode
 
 
 @dataclass(slots=True)
@@ -31,10 +33,13 @@ class Batch:
     """To be published when the commit has succeeded."""
     shapes: list[Row] = field(default_factory=list)
     series: list[Row] = field(default_factory=list)
+    """Those that are new."""
+    values: list[Row] = field(default_factory=list)
     acknowledged: list[Row] = field(default_factory=list)
     objects: list[Row] = field(default_factory=list)
     gone: list[Row] = field(default_factory=list)
     runs: list[Row] = field(default_factory=list)
+    paths: list[Row] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
     retention: float = 0.0
     """Seconds; of older run records a bounded number is deleted. 0: none."""
@@ -44,10 +49,12 @@ class Batch:
         return bool(
             self.shapes
             or self.series
+            or self.values
             or self.acknowledged
             or self.objects
             or self.gone
             or self.runs
+            or self.paths
             or self.notes
             or self.retention
         )
@@ -70,19 +77,11 @@ def labels_of(text: str) -> Labels:
 
 
 def state_bytes(state: State) -> bytes:
-    if isinstance(state, tuple):
-        counts, total = state
-        return pack(f"<d{len(counts)}Q", total, *counts)
-    return pack("<d", state)
+    return packed(state if isinstance(state, tuple) else float(state))
 
 
 def state_of(raw: bytes, metric: Metric) -> State:
-    if metric.instrument is Instrument.COUNTER:
-        (value,) = unpack("<d", raw)
-        return float(value)
-    counts = (len(raw) - calcsize("<d")) // calcsize("<Q")
-    total, *rest = unpack(f"<d{counts}Q", raw)
-    return tuple(rest), total
+    return _value(raw) if metric.instrument is Instrument.COUNTER else _distribution(raw)
 
 
 def shape_of(metric: Metric) -> str:
@@ -96,50 +95,17 @@ def shape_of(metric: Metric) -> str:
     return _json(shape).decode()
 
 
-def series_rows(held: Held, now: float) -> Iterator[Row]:
-    for metric, counter, value in held.counters():
-        name = metric.prometheus
-        yield sealed(name, labels_text(counter.labels), counter.start, now, pack("<d", value))
-    for metric, histogram, (counts, total, _) in held.histograms():
-        text, raw = labels_text(histogram.labels), state_bytes((counts, total))
-        yield sealed(metric.prometheus, text, histogram.start, now, raw)
+def values_of(held: Held) -> Iterator[tuple[Series, bytes]]:
+    """The series in it, and what is kept of each."""
+    for counter, value in held.counters():
+        yield counter, packed(float(value))
+    for histogram, (counts, total, _) in held.histograms():
+        yield histogram, packed((counts, float(total)))
 
 
-def run_row(run: RunRecord) -> Row:
-    return sealed(
-        float(run.finished),
-        run.uid,
-        run.namespace,
-        run.pipeline,
-        run.name,
-        run.cron,
-        run.phase,
-        run.cause,
-        float(run.created),
-        float(run.started),
-        run.retries,
-        _json(run.resources).decode() if run.resources else "{}",
-        run.actor,
-        run.action,
-        int(run.counted),
-    )
+def path_row(found: RunCauses) -> Row:
+    return sealed(float(found.finished), found.uid, _json(found.causes).decode())
 
 
-def run_of(row: Row) -> RunRecord:
-    return RunRecord(
-        finished=row[0],
-        uid=row[1],
-        namespace=row[2],
-        pipeline=row[3],
-        name=row[4],
-        cron=row[5],
-        phase=row[6],
-        cause=row[7],
-        created=row[8],
-        started=row[9],
-        retries=row[10],
-        resources=_seconds(row[11]),
-        actor=row[12],
-        action=row[13],
-        counted=bool(row[14]),
-    )
+def causes_of(row: Row) -> dict[str, float]:
+    return _seconds(row[2])

@@ -5,10 +5,13 @@ changed digit in a value.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import structlog
+
 from argoscope.ledger.errors import LedgerError
+from argoscope.ledger.second import statements, to_second
 
 APPLICATION_ID = 0x4172676F
 """PRAGMA application_id: this file is argoscope's."""
@@ -50,25 +53,50 @@ CREATE TABLE run (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_PATHS = """
+-- Where the time of a run attempt went, a JSON object of seconds: a table of its own, since it is
+-- told after the run, and since older rows keep their checksums.
+CREATE TABLE path (
+  finished REAL NOT NULL, uid TEXT NOT NULL, causes TEXT NOT NULL, crc INTEGER NOT NULL,
+  PRIMARY KEY (finished, uid)
+) WITHOUT ROWID;
+"""
+
+Step = str | Callable[[sqlite3.Connection, Path], None]
+"""SQL, or a function that is given the connection, in a transaction, and the path for errors."""
+MIGRATIONS: tuple[Step, ...] = (_FIRST, to_second, _PATHS)
 """Step n brings version n to n + 1. Steps are never changed, only added."""
+
+log = structlog.get_logger()
 
 
 def migrate(
-    connection: sqlite3.Connection, path: Path, migrations: Sequence[str] = MIGRATIONS
+    connection: sqlite3.Connection, path: Path, migrations: Sequence[Step] = MIGRATIONS
 ) -> None:
     """Bring the file to the newest version, all steps in one transaction, or leave it alone.
 
-    Raises LedgerError for a newer one and for a file that is not a ledger; sqlite3.Error.
+    Raises LedgerError for a newer one, for a file that is not a ledger, and for rows that are not
+    intact; sqlite3.Error.
     """
     version = check_version(connection, path, len(migrations))
     if version == len(migrations):
         return
-    steps = "\n".join(migrations[version:])
-    connection.executescript(
-        f"BEGIN IMMEDIATE;\n{steps}\nPRAGMA application_id = {APPLICATION_ID};\n"
-        f"PRAGMA user_version = {len(migrations)};\nCOMMIT;"
-    )
+    if version:
+        log.info("ledger of an older version: rewriting it", path=str(path), version=version)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in migrations[version:]:
+            if isinstance(step, str):
+                for statement in statements(step):
+                    connection.execute(statement)
+            else:
+                step(connection, path)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def check_version(connection: sqlite3.Connection, path: Path, known: int = len(MIGRATIONS)) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from argoscope.metrics.model import Metric
 from argoscope.metrics.series import Buckets, Counter, Family, Histogram, Marked
 
 
@@ -21,15 +20,14 @@ class Held:
         self._histograms.append((family, [(one, one.state()) for one in family.changed]))
         family.changed.clear()
 
-    def counters(self) -> Iterator[tuple[Metric, Counter, float]]:
-        for family, changed in self._counters:
-            for counter, (value, _) in changed:
-                yield family.metric, counter, value
+    def counters(self) -> Iterator[tuple[Counter, float]]:
+        for _, changed in self._counters:
+            for counter, (value, _exemplar) in changed:
+                yield counter, value
 
-    def histograms(self) -> Iterator[tuple[Metric, Histogram, Buckets]]:
-        for family, changed in self._histograms:
-            for histogram, state in changed:
-                yield family.metric, histogram, state
+    def histograms(self) -> Iterator[tuple[Histogram, Buckets]]:
+        for _, changed in self._histograms:
+            yield from changed
 
     def publish(self) -> None:
         """From the next publication of the registry on, these values may be shown."""

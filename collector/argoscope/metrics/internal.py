@@ -5,7 +5,7 @@ from argoscope.metrics.model import Combine, Instrument, Label, Metric, Stabilit
 WATCHED = Label(name="resource", help="Watched kind, by its lower-case name")
 KIND = Label(name="kind", help="Kind of the object that was skipped, or of which a field was")
 METRIC = Label(name="metric", help="Prometheus name of the metric")
-EXPORTER = Label(name="exporter", help="Exporter that pushes", values=("otlp",))
+EXPORTER = Label(name="exporter", help="Exporter that pushes", values=("otlp", "otlp_traces"))
 VERSION = Label(name="version", help="Version of the daemon")
 RELIST_REASON = Label(name="reason", help="Why the kind was listed again")
 DECODE_REASON = Label(name="reason", help="What was wrong with it", open=True)
@@ -24,6 +24,15 @@ EXPORT_REASON = Label(
         "server_error",
         "ledger",
     ),
+)
+
+TRACE_REASON = Label(
+    name="reason",
+    help="Why the run is traced; none if it is not",
+    values=("failure", "slow", "rare", "share", "none"),
+)
+DROP_REASON = Label(
+    name="reason", help="Why it was given up", values=("queue_full", "rejected", "bug")
 )
 
 BUILD_INFO = Metric(
@@ -124,6 +133,58 @@ EXPORT_LAST_SUCCESS = Metric(
     labels=(EXPORTER,),
     help="When all points of an export were last accepted, in Unix time",
 )
+TRACES_DECIDED = Metric(
+    name="argoscope.traces.decided",
+    instrument=Instrument.COUNTER,
+    unit="{run}",
+    labels=(TRACE_REASON,),
+    help="Run attempts that ended while traces were on, by whether and why they became one",
+)
+TRACES_SENT = Metric(
+    name="argoscope.traces.sent",
+    instrument=Instrument.COUNTER,
+    unit="{trace}",
+    labels=(),
+    help="Traces that the receiver has accepted whole",
+    volatile=True,
+)
+TRACES_SPANS_SENT = Metric(
+    name="argoscope.traces.spans_sent",
+    instrument=Instrument.COUNTER,
+    unit="{span}",
+    labels=(),
+    help="Spans that the receiver has accepted",
+    volatile=True,
+)
+TRACES_DROPPED = Metric(
+    name="argoscope.traces.dropped",
+    instrument=Instrument.COUNTER,
+    unit="{trace}",
+    labels=(DROP_REASON,),
+    help="Traces given up, whole or in part, because the queue was full or the receiver refused",
+    volatile=True,
+)
+TRACES_SPANS_TRUNCATED = Metric(
+    name="argoscope.traces.spans_truncated",
+    instrument=Instrument.COUNTER,
+    unit="{span}",
+    labels=(),
+    help="Spans left out of traces that were over their limit",
+)
+TRACES_QUEUED = Metric(
+    name="argoscope.traces.queued",
+    instrument=Instrument.GAUGE,
+    unit="{trace}",
+    labels=(),
+    help="Traces that wait for the receiver",
+)
+TRACES_QUEUED_BYTES = Metric(
+    name="argoscope.traces.queued_bytes",
+    instrument=Instrument.GAUGE,
+    unit="By",
+    labels=(),
+    help="Memory of the traces that wait for the receiver",
+)
 
 INTERNAL = (
     BUILD_INFO,
@@ -138,4 +199,11 @@ INTERNAL = (
     EXPORT_UNACKNOWLEDGED,
     EXPORT_DURATION,
     EXPORT_LAST_SUCCESS,
+    TRACES_DECIDED,
+    TRACES_SENT,
+    TRACES_SPANS_SENT,
+    TRACES_DROPPED,
+    TRACES_SPANS_TRUNCATED,
+    TRACES_QUEUED,
+    TRACES_QUEUED_BYTES,
 )

@@ -2,8 +2,7 @@
 
 Derivations change values through the ``Sink`` methods; nothing of it is visible until
 ``publish()``. So a ledger can commit between the two, and a scrape never shows what a crash could
-take back. Publishing renders only the series that changed; a scrape joins lines that are already
-text.
+take back. A scrape renders and compresses only what was published since the one before.
 """
 
 import time
@@ -13,12 +12,22 @@ from typing import Any
 
 import msgspec
 
+from argoscope.metrics.exemplars import Exemplar, Subject
 from argoscope.metrics.held import Held
 from argoscope.metrics.internal import DECODE_ERRORS, INTERNAL, SERIES, SERIES_FOLDED
 from argoscope.metrics.model import Instrument, Labels, Metric
 from argoscope.metrics.newborn import Newborns
-from argoscope.metrics.series import AnyFamily, C, Counter, Family, Gauge, Histogram, S, Shard
-from argoscope.metrics.text import Exemplar
+from argoscope.metrics.series import (
+    AnyFamily,
+    C,
+    Counter,
+    Family,
+    Gauge,
+    Histogram,
+    HistogramShard,
+    S,
+    ScalarShard,
+)
 
 Contribution = tuple[Metric, Labels, float]
 Distribution = tuple[Sequence[int], float]
@@ -105,7 +114,7 @@ class Registry:
                 self._create(counters, labels)
 
     def count(
-        self, metric: Metric, labels: Labels, amount: float = 1.0, *, exemplar: str = ""
+        self, metric: Metric, labels: Labels, amount: float = 1.0, *, exemplar: Subject = ""
     ) -> None:
         """Add to a counter."""
         if not amount >= 0.0:
@@ -117,7 +126,9 @@ class Registry:
             series.exemplar = (exemplar, float(amount), self.now())
         family.changed[series] = None
 
-    def observe(self, metric: Metric, labels: Labels, value: float, *, exemplar: str = "") -> None:
+    def observe(
+        self, metric: Metric, labels: Labels, value: float, *, exemplar: Subject = ""
+    ) -> None:
         """Put one sample, in the metric's unit, into a histogram."""
         if value != value:
             raise ValueError(f"{metric.name} cannot observe {value}")
@@ -183,6 +194,9 @@ class Registry:
     def record(self, run: object) -> None:
         """Drop a run record: a registry holds series."""
 
+    def attribute(self, found: object) -> None:
+        """Drop it, as ``record`` does."""
+
     def hold(self) -> Held:
         """What was counted up to now: to be committed, and then published.
 
@@ -213,10 +227,10 @@ class Registry:
         self.newborns.begin_publication(hold=hold)
         for counters in self._counters.values():
             for counter, value in self._shown(counters, hold):
-                counter.publish(counters.lines, value)
+                counter.publish(value)
         for histograms in self._histograms.values():
             for histogram, state in self._shown(histograms, hold):
-                histogram.publish(histograms.lines, state)
+                histogram.publish(state)
         self._publish_gauges()
         while self._count_series():
             self._publish_gauges()
@@ -228,7 +242,7 @@ class Registry:
         shown = []
         for series, state in committed.items():
             if series.published is None and newborns.is_born(series, hold=hold):
-                series.publish_zero(family.lines)
+                series.publish_zero()
             if series not in held:
                 shown.append((series, state))
         if len(shown) == len(committed):
@@ -242,7 +256,7 @@ class Registry:
         for gauges in self._gauges.values():
             for gauge in gauges.changed:
                 if gauge.owners:
-                    gauge.publish(gauges.lines, gauges.metric)
+                    gauge.publish()
                 else:
                     gauges.remove(gauge)
             gauges.changed.clear()
@@ -260,13 +274,13 @@ class Registry:
             counters = self._family(self._counters, metric)
             counter = counters.series.get(pooled) or counters.create(pooled, start)
             counter.value = state
-            counter.publish(counters.lines, counter.state())
+            counter.publish(counter.state())
             return counter
         histograms = self._family(self._histograms, metric)
         histogram = histograms.series.get(pooled) or histograms.create(pooled, start)
         counts, histogram.total = state
         histogram.counts[:] = counts
-        histogram.publish(histograms.lines, histogram.state())
+        histogram.publish(histogram.state())
         return histogram
 
     def _count_series(self) -> bool:
@@ -341,16 +355,16 @@ class Registry:
         return self._strings.setdefault(text, text)
 
 
-def _counter(labels: Labels, start: float, shard: Shard, index: int) -> Counter:
+def _counter(labels: Labels, start: float, shard: ScalarShard, index: int) -> Counter:
     return Counter(labels=labels, start=start, shard=shard, index=index)
 
 
-def _gauge(labels: Labels, start: float, shard: Shard, index: int) -> Gauge:
+def _gauge(labels: Labels, start: float, shard: ScalarShard, index: int) -> Gauge:
     return Gauge(labels=labels, start=start, shard=shard, index=index)
 
 
-def _histogram(buckets: int) -> Callable[[Labels, float, Shard, int], Histogram]:
-    def make(labels: Labels, start: float, shard: Shard, index: int) -> Histogram:
+def _histogram(buckets: int) -> Callable[[Labels, float, HistogramShard, int], Histogram]:
+    def make(labels: Labels, start: float, shard: HistogramShard, index: int) -> Histogram:
         return Histogram(
             labels=labels,
             start=start,

@@ -1,8 +1,8 @@
-"""The series of one metric: working values, published values, and their rendered lines.
+"""The series of one metric: working values, published values, and the text of shards of them.
 
-Lines lie in shards of a few dozen so that a scrape joins lists of finished lines, and so that only
-the shards that changed are compressed again. There are 100,000 of these objects: structs that the
-garbage collector does not track, and no field that could be derived cheaply.
+Series lie in shards of a few dozen lines, so that only the shards that changed are rendered and
+compressed again. There are 100,000 lines: structs that the garbage collector does not track, and
+no field that could be derived cheaply.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,9 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from argoscope.metrics.exemplars import Exemplar
 from argoscope.metrics.model import Combine, Instrument, Labels, Metric
-from argoscope.metrics.text import Exemplar, Lines, exemplar_text, number
+from argoscope.metrics.text import Lines, exemplar_text, number
 
 # Some 5 kB: more compress better, but a change anywhere costs compressing all of them again.
 _SCALARS_PER_SHARD = 32
@@ -30,37 +31,96 @@ Buckets: TypeAlias = tuple[tuple[int, ...], float, dict[int, Exemplar]]
 
 
 class Shard:
-    """Up to a few dozen series with their lines, index by index."""
+    """Up to a few dozen series, and their text as it was last scraped."""
 
-    __slots__ = ("changed", "exemplified", "lines", "metric", "packed", "series")
+    __slots__ = ("changed", "packed", "series", "writer")
 
-    def __init__(self, metric: Metric, changed: dict[Any, None]) -> None:
-        self.metric = metric
+    def __init__(self, writer: Lines, changed: dict[Any, None]) -> None:
+        self.writer = writer
         self.changed = changed
         """Of the family: a series that is not as it was published puts itself there."""
-        self.series: list[Series] = []
-        self.lines: list[bytes] = []
-        """Empty where the series was not published yet."""
-        self.exemplified: dict[int, bytes] = {}
-        """The lines that OpenMetrics writes differently, by index."""
+        self.series: list[Any] = []
         self.packed: list[Packed | None] = [None, None]
         """Kept by export/prometheus.py: without and with exemplars."""
 
-    def set(self, index: int, line: str, exemplified: str = "") -> None:
-        self.lines[index] = line.encode("utf-8", "replace")
-        if exemplified and exemplified != line:
-            self.exemplified[index] = exemplified.encode("utf-8", "replace")
-        else:
-            self.exemplified.pop(index, None)
+    @property
+    def metric(self) -> Metric:
+        return self.writer.metric
+
+    def add(self, series: "Series") -> None:
+        self.series.append(series)
+
+    def drop(self, series: "Series") -> None:
+        """The last series takes its place."""
+        last = self.series.pop()
+        if last is not series:
+            last.index = series.index
+            self.series[series.index] = last
+        self.outdate()
+
+    def outdate(self) -> None:
         self.packed[:] = (None, None)
 
-    def format(self, *, openmetrics: bool) -> list[bytes]:
-        if not (openmetrics and self.exemplified):
-            return self.lines
+    def text(self, *, exemplars: bool) -> bytes:
+        """The lines of what is published."""
+        raise NotImplementedError
+
+
+class ScalarShard(Shard):
+    """Keeps its lines: a change of one would else render all of them anew."""
+
+    __slots__ = ("exemplified", "lines")
+
+    def __init__(self, writer: Lines, changed: dict[Any, None]) -> None:
+        super().__init__(writer, changed)
+        self.lines: list[bytes] = []
+        """Index by index; empty where the series was not published yet."""
+        self.exemplified: dict[int, bytes] = {}
+        """The lines that have an exemplar, by index. Those of counters, which are never dropped."""
+
+    def add(self, series: "Series") -> None:
+        super().add(series)
+        self.lines.append(b"")
+
+    def drop(self, series: "Series") -> None:
+        last = self.lines.pop()
+        if series.index < len(self.lines):
+            self.lines[series.index] = last
+        super().drop(series)
+
+    def set(self, index: int, line: str, exemplar: Exemplar | None = None) -> None:
+        self.lines[index] = encoded(line)
+        if exemplar is not None:
+            self.exemplified[index] = encoded(f"{line[:-1]}{exemplar_text(exemplar)}\n")
+        elif self.exemplified:
+            self.exemplified.pop(index, None)
+        self.outdate()
+
+    def text(self, *, exemplars: bool) -> bytes:
+        if not exemplars or not self.exemplified:
+            return b"".join(self.lines)
         lines = self.lines.copy()
         for index, line in self.exemplified.items():
             lines[index] = line
-        return lines
+        return b"".join(lines)
+
+
+class HistogramShard(Shard):
+    """Renders when it is asked: the buckets of a histogram take more memory than all it counts."""
+
+    __slots__ = ()
+
+    def text(self, *, exemplars: bool) -> bytes:
+        write = self.writer.histogram
+        states = [(one.labels, one.published) for one in self.series if one.published is not None]
+        if exemplars:
+            return encoded("".join([write(labels, *state) for labels, state in states]))
+        return encoded("".join([write(labels, *state[:2]) for labels, state in states]))
+
+
+def encoded(text: str) -> bytes:
+    """As UTF-8; half a surrogate pair, which no API server can send, becomes a question mark."""
+    return text.encode("utf-8", "replace")
 
 
 class Series(msgspec.Struct, gc=False, eq=False, kw_only=True):
@@ -71,6 +131,8 @@ class Series(msgspec.Struct, gc=False, eq=False, kw_only=True):
     """Unix seconds of its creation; OTLP's start_time_unix_nano."""
     shard: Shard
     index: int
+    row: int = 0
+    """Of the ledger, kept by ledger/ledger.py; 0 while it has none."""
     sent: object = None
     """``published`` as it was when ``wire`` was made; kept by export/otlp_encode.py."""
     wire: bytes = b""
@@ -78,6 +140,7 @@ class Series(msgspec.Struct, gc=False, eq=False, kw_only=True):
 
 
 class Counter(Series, gc=False, eq=False, kw_only=True):
+    shard: ScalarShard
     value: float = 0.0
     exemplar: Exemplar | None = None
     published: float | None = None
@@ -87,19 +150,17 @@ class Counter(Series, gc=False, eq=False, kw_only=True):
     def state(self) -> Marked:
         return self.value, self.exemplar
 
-    def publish(self, lines: Lines, state: Marked) -> None:
+    def publish(self, state: Marked) -> None:
         value, self.shown = state
-        self._show(lines, value)
+        self._show(value)
 
-    def publish_zero(self, lines: Lines) -> None:
+    def publish_zero(self) -> None:
         """Show that the series is there, and nothing yet of what it has counted."""
-        self._show(lines, 0.0)
+        self._show(0.0)
 
-    def _show(self, lines: Lines, value: float) -> None:
+    def _show(self, value: float) -> None:
         self.published = value
-        line = lines.scalar(self.labels, value)
-        marked = f"{line[:-1]}{exemplar_text(self.shown)}\n" if self.shown else ""
-        self.shard.set(self.index, line, marked)
+        self.shard.set(self.index, self.shard.writer.scalar(self.labels, value), self.shown)
 
 
 class Gauge(Series, gc=False, eq=False, kw_only=True):
@@ -109,6 +170,7 @@ class Gauge(Series, gc=False, eq=False, kw_only=True):
     of adding up keeps a sum exact however often owners come and go.
     """
 
+    shard: ScalarShard
     value: float = 0.0
     """The one value that all contributions have, while ``more`` is None."""
     owners: int = 0
@@ -147,14 +209,16 @@ class Gauge(Series, gc=False, eq=False, kw_only=True):
             return fsum(value * owners for value, owners in self.more.items())
         return float(max(self.more) if combine is Combine.MAX else min(self.more))
 
-    def publish(self, lines: Lines, metric: Metric) -> None:
+    def publish(self) -> None:
+        metric = self.shard.metric
         self.published = self.combined(metric.combine)
         # An age's line ends before its value, which only the moment of the scrape tells.
         value = "" if metric.age else number(self.published) + "\n"
-        self.shard.set(self.index, lines.prefix(self.labels) + value)
+        self.shard.set(self.index, self.shard.writer.prefix(self.labels) + value)
 
 
 class Histogram(Series, gc=False, eq=False, kw_only=True):
+    shard: HistogramShard
     counts: list[int]
     """Of each single bucket, the last one up to infinity."""
     total: float = 0.0
@@ -165,17 +229,13 @@ class Histogram(Series, gc=False, eq=False, kw_only=True):
     def state(self) -> Buckets:
         return tuple(self.counts), self.total, self.exemplars
 
-    def publish(self, lines: Lines, state: Buckets) -> None:
+    def publish(self, state: Buckets) -> None:
         self.published = state
-        counts, total, exemplars = state
-        marked = lines.histogram_with(self.labels, counts, total, exemplars) if exemplars else ""
-        self.shard.set(self.index, lines.histogram(self.labels, counts, total), marked)
+        self.shard.outdate()
 
-    def publish_zero(self, lines: Lines) -> None:
+    def publish_zero(self) -> None:
         """As a counter's."""
-        counts = (0,) * len(self.counts)
-        self.published = (counts, 0.0, {})
-        self.shard.set(self.index, lines.histogram(self.labels, counts, 0.0))
+        self.publish(((0,) * len(self.counts), 0.0, {}))
 
 
 S = TypeVar("S", bound=Series)
@@ -186,11 +246,10 @@ C = TypeVar("C", Counter, Histogram)
 class Family(Generic[S]):
     """One metric with its series."""
 
-    def __init__(self, metric: Metric, make: Callable[[Labels, float, Shard, int], S]) -> None:
+    def __init__(self, metric: Metric, make: Callable[[Labels, float, Any, int], S]) -> None:
         self.metric = metric
         self.budget = metric.budget
         """Most series; configuration may set another one before there are any."""
-        self.lines = Lines(metric)
         self.series: dict[Labels, S] = {}
         self.shards: list[Shard] = []
         self.changed: dict[S, None] = {}
@@ -202,8 +261,10 @@ class Family(Generic[S]):
         self.counted = 0
         """What the last publish said how many series there are."""
         self._make = make
+        self._writer = Lines(metric)
         self._roomy: list[Shard] = []
         histogram = metric.instrument is Instrument.HISTOGRAM
+        self._shard = HistogramShard if histogram else ScalarShard
         self._capacity = _HISTOGRAMS_PER_SHARD if histogram else _SCALARS_PER_SHARD
 
     def fold(self, labels: Labels) -> Labels:
@@ -223,31 +284,25 @@ class Family(Generic[S]):
     def create(self, labels: Labels, now: float) -> S:
         shard = self._roomy[-1] if self._roomy else self._grow()
         series = self._make(labels, now, shard, len(shard.series))
-        shard.series.append(series)
-        shard.lines.append(b"")
+        shard.add(series)
         if len(shard.series) == self._capacity:
             self._roomy.pop()
         self.series[labels] = series
         return series
 
     def _grow(self) -> Shard:
-        shard = Shard(self.metric, self.changed)
+        shard = self._shard(self._writer, self.changed)
         self.shards.append(shard)
         self._roomy.append(shard)
         return shard
 
     def remove(self, series: S) -> None:
-        """Drop a gauge; the last series of its shard takes its place."""
+        """Drop a gauge."""
         del self.series[series.labels]
         shard = series.shard
         if len(shard.series) == self._capacity:
             self._roomy.append(shard)
-        last, line = shard.series.pop(), shard.lines.pop()
-        if last is not series:
-            last.index = series.index
-            shard.series[series.index] = last
-            shard.lines[series.index] = line
-        shard.packed[:] = (None, None)
+        shard.drop(series)
 
 
 AnyFamily: TypeAlias = Family[Counter] | Family[Gauge] | Family[Histogram]

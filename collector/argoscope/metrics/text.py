@@ -5,15 +5,16 @@ Sources: Prometheus "Exposition formats" (0.0.4) and OpenMetrics 1.0.0.
 
 from collections.abc import Iterable, Mapping
 from itertools import accumulate
+from types import MappingProxyType
 
 from prometheus_client.utils import floatToGoString
 
+from argoscope.metrics.exemplars import Exemplar, Traced
 from argoscope.metrics.model import Instrument, Labels, Metric
 
-Exemplar = tuple[str, float, float]
-"""Name of the object that was measured, the measurement, Unix seconds of when."""
-
 EXEMPLAR_LABEL = "workflow"
+_NONE: Mapping[int, Exemplar] = MappingProxyType({})
+_TRACE_LABEL = "trace_id"  # as OpenMetrics recommends, and Grafana expects
 _EXEMPLAR_LIMIT = 128  # OpenMetrics: characters of all label names and values of an exemplar
 _EXACT = 1e15  # integers above it are not written digit by digit
 
@@ -45,14 +46,22 @@ def _escaped(labels: Labels) -> Labels:
 def exemplar_text(exemplar: Exemplar | None) -> str:
     """What OpenMetrics appends to a sample's line; empty for a name that is too long for it.
 
-    A shortened name would be that of no object, so such an exemplar is left out.
+    A shortened name would be that of no object, so such a name is left out; of a run that is traced
+    the trace stays, which has the name.
     """
     if exemplar is None:
         return ""
-    name, value, at = exemplar
-    if len(EXEMPLAR_LABEL) + len(name) > _EXEMPLAR_LIMIT:
+    subject, value, at = exemplar
+    labels, room, name = [], _EXEMPLAR_LIMIT, subject
+    if isinstance(subject, Traced):
+        name = subject.workflow
+        labels.append(f'{_TRACE_LABEL}="{subject.trace_id}"')
+        room -= len(_TRACE_LABEL) + len(subject.trace_id)
+    if len(EXEMPLAR_LABEL) + len(name) <= room:
+        labels.append(f'{EXEMPLAR_LABEL}="{escape(str(name))}"')
+    if not labels:
         return ""
-    return f' # {{{EXEMPLAR_LABEL}="{escape(name)}"}} {number(value)} {number(round(at, 3))}'
+    return f" # {{{','.join(labels)}}} {number(value)} {number(round(at, 3))}"
 
 
 def _bound(value: float) -> str:
@@ -60,24 +69,27 @@ def _bound(value: float) -> str:
     return str(floatToGoString(value))  # type: ignore[no-untyped-call]
 
 
+_PAIRS = "\0"
+"""In a template: where the labels come; no name and no bound has it."""
+
+
 class Lines:
     """Writes the lines of one metric's series; what they share is prepared once."""
 
-    __slots__ = ("_head", "_les", "_sample")
+    __slots__ = ("_pairs", "_sample", "_template", "metric")
 
     def __init__(self, metric: Metric) -> None:
+        self.metric = metric
         name = metric.prometheus
-        pairs = ",".join(f'{label.name}="%s"' for label in metric.labels)
-        self._sample = f"{name}{{{pairs}}} " if pairs else f"{name} "
-        self._head = f"{{{pairs}}} " if pairs else " "
-        comma = "," if pairs else ""
-        self._les = tuple(
-            f'{name}_bucket{{%s{comma}le="{_bound(bound)}"}} '
+        self._pairs = ",".join(f'{label.name}="%s"' for label in metric.labels)
+        self._sample = f"{name}{{{self._pairs}}} " if self._pairs else f"{name} "
+        comma = "," if self._pairs else ""
+        braced = f"{{{_PAIRS}}}" if self._pairs else ""
+        buckets = [
+            f'{name}_bucket{{{_PAIRS}{comma}le="{_bound(bound)}"}} %s\n'
             for bound in (*metric.buckets, float("inf"))
-        )
-        if metric.instrument is Instrument.HISTOGRAM:
-            self._sample = pairs
-            self._head = f"{name}_sum{self._head}%s\n{name}_count{self._head}%s\n"
+        ]
+        self._template = "".join([*buckets, f"{name}_sum{braced} %s\n{name}_count{braced} %s\n"])
 
     def prefix(self, labels: Labels) -> str:
         """A scalar's line up to its value."""
@@ -87,31 +99,24 @@ class Lines:
         """A counter's or gauge's line, with its line feed."""
         return f"{self._sample % _escaped(labels)}{number(value)}\n"
 
-    def histogram(self, labels: Labels, counts: Iterable[int], total: float) -> str:
-        """The cumulative buckets, sum and count; ``counts`` are those of the single buckets."""
-        return self.histogram_with(labels, counts, total, {})
-
-    def histogram_with(
+    def histogram(
         self,
         labels: Labels,
         counts: Iterable[int],
         total: float,
-        exemplars: Mapping[int, Exemplar],
+        exemplars: Mapping[int, Exemplar] = _NONE,
     ) -> str:
-        """The same with exemplars, by the index of their bucket: OpenMetrics only."""
-        values = _escaped(labels)
-        pairs = self._sample % values
-        cumulative = list(accumulate(counts))
-        if exemplars:
-            buckets = "".join(
-                f"{le % pairs}{count}{exemplar_text(exemplars.get(index))}\n"
-                for index, (le, count) in enumerate(zip(self._les, cumulative, strict=True))
-            )
-        else:
-            buckets = "".join(
-                [f"{le % pairs}{n}\n" for le, n in zip(self._les, cumulative, strict=True)]
-            )
-        return buckets + self._head % (*values, number(total), *values, cumulative[-1])
+        """The cumulative buckets, sum and count; ``counts`` are those of the single buckets.
+
+        ``exemplars`` are by the index of their bucket, for OpenMetrics only.
+        """
+        values: list[int | str] = list(accumulate(counts))
+        values += (number(total), values[-1])
+        for index, exemplar in exemplars.items():
+            values[index] = f"{values[index]}{exemplar_text(exemplar)}"
+        pairs = self._pairs % _escaped(labels)
+        # Two steps in C for all of the lines.
+        return self._template.replace(_PAIRS, pairs.replace("%", "%%")) % (*values,)
 
 
 def header(metric: Metric, *, openmetrics: bool) -> bytes:

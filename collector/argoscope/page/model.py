@@ -99,6 +99,17 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     """Per cent of the canary; -1 when it has none."""
 
 
+class Advised(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline about whose latest run there is something to say."""
+
+    namespace: str
+    pipeline: str
+    rules: list[str]
+    """Ids of the rules that fired: sections of docs/advice.md."""
+    titles: list[str]
+    """What each of them advises, in the same order."""
+
+
 class Watch(msgspec.Struct, frozen=True, kw_only=True):
     """One stream of objects."""
 
@@ -130,5 +141,6 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     cron: Top[Cron]
     pending: Top[Pending]
     rollouts: Top[Release]
+    advice: Top[Advised]
     watches: list[Watch]
     problems: list[str]

@@ -8,11 +8,13 @@ from itertools import accumulate
 from operator import add
 from typing import Any, TypeVar
 
+from argoscope.advice.advising import all_rules
 from argoscope.metrics import internal
 from argoscope.metrics.model import Labels, Metric
 from argoscope.metrics.registry import Registry
 from argoscope.page.model import (
     Active,
+    Advised,
     Cron,
     Failures,
     Pending,
@@ -46,7 +48,7 @@ async def summarize(registry: Registry, statuses: Sequence[ReflectorStatus]) -> 
     """Everything that the page shows, of what is published. Gives way to other tasks."""
     parts: dict[str, Any] = {}
     reader = _Reader(registry)
-    for make in (_workflows, _failures, _templates, _crons, _pending, _rollouts):
+    for make in (_workflows, _failures, _templates, _crons, _pending, _rollouts, _advice):
         parts |= await make(reader)
     return Summary(
         at=registry.now(),
@@ -148,6 +150,21 @@ async def _failures(reader: _Reader) -> dict[str, Any]:
         "completed_7d": round(sum(completed.values())),
         "failures": Top(rows, len(failing)),
     }
+
+
+async def _advice(reader: _Reader) -> dict[str, Any]:
+    found = await reader.by(workflow.FINDINGS, 2)
+    titles = {rule.id: rule.title for rule in all_rules()}
+    rows = [
+        Advised(
+            namespace=key[0],
+            pipeline=key[1],
+            rules=sorted(rules),
+            titles=[titles.get(rule, rule) for rule in sorted(rules)],
+        )
+        for key, rules in found.items()
+    ]
+    return {"advice": _top(rows, key=lambda row: (len(row.rules), row.namespace, row.pipeline))}
 
 
 def _main_cause(causes: dict[str, int]) -> str:

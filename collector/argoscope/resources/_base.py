@@ -1,18 +1,21 @@
 """What every kind's file is made of: object metadata, the sink, the deriver, the resource."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from argoscope.metrics.exemplars import Subject
 from argoscope.metrics.model import Labels, Metric
 from argoscope.resources.world import World
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 Contribution = tuple[Metric, Labels, float]
+LimitKey = tuple[str, str, str]
+"""(namespace, name of a pipeline, cron or rollout, alert)."""
 
 
 class OwnerReference(msgspec.Struct, gc=False, frozen=True):
@@ -68,6 +71,18 @@ class RunRecord(msgspec.Struct, gc=False, kw_only=True):
     """What was done (label workflows.argoproj.io/action); empty for nothing."""
     counted: bool = True
     """False for history: it had ended before the daemon first looked."""
+    causes: dict[str, float] = {}
+    """Seconds of its time by cause, as in argo_workflow_critical_path_seconds_total; they add up
+    to it. Empty where they are not known: history, and what an older version recorded."""
+
+
+class RunCauses(msgspec.Struct, gc=False, kw_only=True):
+    """Where the time of a run attempt went. Told after its ``RunRecord``: its pods end later."""
+
+    uid: str
+    finished: float
+    causes: dict[str, float]
+    """Seconds by cause."""
 
 
 class PastRun(msgspec.Struct, gc=False, frozen=True):
@@ -80,6 +95,19 @@ class PastRun(msgspec.Struct, gc=False, frozen=True):
     cause: str
     finished: float
     uid: str = ""
+
+
+class PastCronRun(msgspec.Struct, gc=False, frozen=True):
+    """Of the run record of a cron's run what its last results are made of. Times: Unix seconds."""
+
+    namespace: str
+    cron: str
+    uid: str
+    name: str
+    phase: str
+    cause: str
+    created: float
+    finished: float
 
 
 class Sink(Protocol):
@@ -95,11 +123,13 @@ class Sink(Protocol):
         """Expose a counter or histogram at 0 if it does not exist yet."""
 
     def count(
-        self, metric: Metric, labels: Labels, amount: float = 1.0, *, exemplar: str = ""
+        self, metric: Metric, labels: Labels, amount: float = 1.0, *, exemplar: Subject = ""
     ) -> None:
         """Add to a counter."""
 
-    def observe(self, metric: Metric, labels: Labels, value: float, *, exemplar: str = "") -> None:
+    def observe(
+        self, metric: Metric, labels: Labels, value: float, *, exemplar: Subject = ""
+    ) -> None:
         """Put one sample, in the metric's unit, into a histogram."""
 
     def own(self, owner: str, gauges: Sequence[Contribution]) -> None:
@@ -114,6 +144,9 @@ class Sink(Protocol):
 
     def record(self, run: RunRecord) -> None:
         """Keep a run attempt that has ended. Telling the same attempt again changes nothing."""
+
+    def attribute(self, found: RunCauses) -> None:
+        """Keep where the time of a run attempt went. Telling it again changes nothing."""
 
 
 LATE = 10.0
@@ -141,6 +174,11 @@ class Seen:
     def inherited(self) -> bool:
         """An earlier daemon has counted, also of what goes on, what it saw until then."""
         return 0.0 < self.history_until < inf
+
+    @property
+    def all_history(self) -> bool:
+        """All that has ended is."""
+        return self.unchanged or self.history_until == inf
 
     def is_history(self, end: float) -> bool:
         """Whether what ended at ``end`` is history; of an unknown end (0) in doubt it is."""
@@ -200,6 +238,18 @@ class Unrecorded:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TraceOptions:
+    """How many runs are traced besides those that failed."""
+
+    share: float = 0.1
+    """Of the runs that neither failed nor were slow."""
+    shares: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """The same of single pipelines, by (namespace, pipeline)."""
+    slow: float = 0.95
+    """Quantile of a pipeline's latest durations above which a run is slow; 1 for none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """What derivations can be configured with."""
 
@@ -207,6 +257,12 @@ class Options:
     """Workflow labels or annotations whose first present value names the pipeline."""
     workflow_labels: tuple[str, ...] = ()
     """Workflow labels that ``argo_workflow_labels`` shows as ``label_<name>``."""
+    silenced_advice: tuple[str, ...] = ()
+    """Rules of advice that stay silent."""
+    limits: Mapping[LimitKey, float] = field(default_factory=dict)
+    """Limits of alerts that are not the default's."""
+    traces: TraceOptions | None = None
+    """None if nothing is traced."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,7 @@
 """ClusterWorkflowTemplates: they share object, metric and derivation with WorkflowTemplates."""
 
 from argoscope.resources._base import Resource
+from argoscope.resources._limits import PIPELINE_THRESHOLD
 from argoscope.resources.workflow_template import TEMPLATE_INFO, TemplateInfos, WorkflowTemplate
 
 RESOURCE = Resource(
@@ -10,7 +11,7 @@ RESOURCE = Resource(
     plural="clusterworkflowtemplates",
     kind="ClusterWorkflowTemplate",
     object_type=WorkflowTemplate,
-    metrics=(TEMPLATE_INFO,),
+    metrics=(TEMPLATE_INFO, PIPELINE_THRESHOLD),
     derive=TemplateInfos,
     namespaced=False,
     optional=True,

@@ -5,6 +5,8 @@ import msgspec
 from argoscope.metrics.labels import NAMESPACE
 from argoscope.metrics.model import Combine, Instrument, Label, Metric
 from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Sink, Unrecorded
+from argoscope.resources._limits import PIPELINE_THRESHOLD, AnnotatedLimits
+from argoscope.resources._thresholds import Subject
 from argoscope.resources.world import World
 
 
@@ -31,20 +33,29 @@ TEMPLATE_INFO = Metric(
 )
 
 
+_CLUSTER_WIDE: dict[Subject, str] = {
+    "pipeline": "a cluster-wide template says nothing of a namespace: use alerts.thresholds"
+}
+
+
 class TemplateInfos(Unrecorded):
     """One series per object, as long as it exists."""
 
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
         self._sink = sink
+        pipelines: frozenset[Subject] = frozenset({"pipeline"})
+        self._limits = AnnotatedLimits("WorkflowTemplate", pipelines, sink, options)
 
     def upsert(self, obj: WorkflowTemplate, seen: Seen) -> None:
         meta = obj.metadata
         # Only a cluster-wide object has no namespace; both kinds share this derivation.
         scope = "namespaced" if meta.namespace else "cluster"
+        self._limits.read(meta, None if meta.namespace else _CLUSTER_WIDE)
         owner = meta.uid or f"{meta.namespace}/{meta.name}"
         self._sink.own(owner, ((TEMPLATE_INFO, (meta.namespace, meta.name, scope), 1.0),))
 
     def delete(self, uid: str, obj: WorkflowTemplate | None, seen: Seen) -> None:
+        self._limits.forget(uid)
         self._sink.own(uid, ())
 
     def tick(self, now: float) -> None:
@@ -58,7 +69,7 @@ RESOURCE = Resource(
     plural="workflowtemplates",
     kind="WorkflowTemplate",
     object_type=WorkflowTemplate,
-    metrics=(TEMPLATE_INFO,),
+    metrics=(TEMPLATE_INFO, PIPELINE_THRESHOLD),
     derive=TemplateInfos,
     optional=True,
     order=60,

@@ -4,9 +4,21 @@ Streams of different kinds are not ordered among each other: every join here mus
 result whichever side comes first. Each table is written by one kind only.
 """
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
 
 import msgspec
+
+from argoscope.metrics.exemplars import Subject, Traced
+from argoscope.resources._pod_life import PodLife
+from argoscope.resources._pod_lives import PodLives
+
+if TYPE_CHECKING:
+    from argoscope.resources.workflow.critical_path import CriticalPath
+    from argoscope.resources.workflow.timeline import Timeline
 
 Key = tuple[str, str]
 
@@ -35,6 +47,15 @@ class Run(msgspec.Struct, gc=False):
     """The object was deleted."""
     counted: float = 0.0
     """When the last attempt that was counted ended: nothing is asked about it any more."""
+    trace_id: str = ""
+    """Of the latest attempt, 32 hexadecimal digits; empty if nothing is traced."""
+    traced: bool = False
+    """That attempt is traced, or, while it goes on, surely will be."""
+
+    @property
+    def subject(self) -> Subject:
+        """For exemplars."""
+        return Traced(self.name, self.trace_id) if self.traced else self.name
 
 
 class PodEnd(msgspec.Struct, gc=False, frozen=True):
@@ -61,6 +82,26 @@ class PodEvent(msgspec.Struct, gc=False, frozen=True):
     """Of Failed: why the image could not be pulled, a reason of ``_reasons.ADVICE``."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClosedRun:
+    """A run attempt that has just ended, while its object is at hand. Written by workflow.py."""
+
+    line: "Timeline"
+    """Without its pods, which are told later (``EndedRun``)."""
+    raw: bytes | msgspec.Raw
+    """The object as JSON: not to be kept."""
+    size: int
+    """Bytes of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run attempt that has ended, with all that was told of its pods. Written by workflow.py."""
+
+    line: "Timeline"
+    path: "CriticalPath"
+
+
 class World:
     def __init__(self) -> None:
         self.runs: dict[Key, Run] = {}
@@ -69,6 +110,14 @@ class World:
         """(namespace, workflow name) -> node id -> end of its latest pod; changed only by the
         methods below, so that it is known what a ledger must keep."""
         self.changed_pod_ends: set[Key] = set()
+        self.pod_lives = PodLives()
+        """Of pods that have ended. Written by pod.py, as ``pod_ends``; kept until the run attempt
+        has ended and needs them no longer."""
+        self.new_pod_lives: set[Key] = set()
+        """Of which workflows there are more of them; for workflow.py, which empties it."""
+        self.awaiting_pods: Counter[Key] = Counter()
+        """(namespace, workflow name) -> how many ended run attempts wait for lives of pods that
+        have not been told yet; written by workflow.py."""
         self.cron_policies: dict[Key, str] = {}
         """(namespace, cron) -> concurrencyPolicy; written by cron_workflow.py."""
         self.node_pools: dict[str, tuple[str, str, str, bool]] = {}
@@ -81,6 +130,8 @@ class World:
         longer is known to be gone."""
         self._run_listeners: list[Callable[[Run], None]] = []
         self._pod_event_listeners: list[Callable[[PodEvent], None]] = []
+        self._closed_listeners: list[Callable[[ClosedRun], None]] = []
+        self._ended_listeners: list[Callable[[EndedRun], None]] = []
 
     def set_pod_end(self, key: Key, node_id: str, end: PodEnd) -> None:
         self.pod_ends.setdefault(key, {})[node_id] = end
@@ -95,6 +146,26 @@ class World:
         """Of a whole workflow: nobody will ask for them."""
         if self.pod_ends.pop(key, None) is not None:
             self.changed_pod_ends.add(key)
+        if key not in self.awaiting_pods:
+            self.drop_pod_lives(key, inf)
+
+    def add_pod_life(self, key: Key, node_id: str, life: PodLife) -> None:
+        self.pod_lives.add(key, node_id, life)
+        self.new_pod_lives.add(key)
+        self.changed_pod_ends.add(key)
+
+    def drop_pod_lives(self, key: Key, until: float) -> None:
+        """Those of pods that were created until then (Unix seconds)."""
+        if self.pod_lives.drop(key, until):
+            self.changed_pod_ends.add(key)
+
+    def restore_pods(self, key: Key, ends: dict[str, PodEnd], lives: bytes) -> None:
+        """What a ledger has kept of the pods of a workflow."""
+        if ends:
+            self.pod_ends[key] = ends
+        if lives:
+            self.pod_lives.restore(key, lives)
+            self.new_pod_lives.add(key)
 
     def on_run(self, listener: Callable[[Run], None]) -> None:
         """Call ``listener`` when a run is first known, changes phase or times, or is deleted."""
@@ -111,3 +182,21 @@ class World:
     def pod_event(self, event: PodEvent) -> None:
         for listener in self._pod_event_listeners:
             listener(event)
+
+    def on_run_closed(self, listener: Callable[[ClosedRun], None]) -> None:
+        """Call ``listener`` once for each run attempt that is counted, at its end; ``run_ended``
+        follows when its pods are known."""
+        self._closed_listeners.append(listener)
+
+    def run_closed(self, closed: ClosedRun) -> None:
+        for listener in self._closed_listeners:
+            listener(closed)
+
+    def on_run_ended(self, listener: Callable[[EndedRun], None]) -> None:
+        """Call ``listener`` once for each run attempt that is counted, up to a minute after its
+        end: when the ends of its pods are known."""
+        self._ended_listeners.append(listener)
+
+    def run_ended(self, ended: EndedRun) -> None:
+        for listener in self._ended_listeners:
+            listener(ended)

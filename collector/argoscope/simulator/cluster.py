@@ -1,124 +1,79 @@
-"""A cluster's objects in memory, with a history: what etcd is to an API server."""
+"""A cluster's objects in memory, with a history: what etcd is to an API server.
 
-import asyncio
+Two kinds of writers, and how each learns of the other:
+
+* Controllers in this process write with ``put`` and ``remove``. That is cheap: nothing is checked,
+  nobody but watchers is told. Namespaces that do not exist yet are made.
+* Clients write over HTTP. ``api_server`` does for them what a real server does (names, uids,
+  conflicts, finalizers, ...), asks every hook of ``admit``, and then tells every callback of
+  ``on_write``.
+
+So a controller in this process subscribes once, and a ``kubectl create -f workflow.yaml``, a patch
+of ``spec.suspend`` or a ``kubectl delete`` reaches it at once::
+
+    cluster.on_write(kernel.written_by_client)      # (type, plural, object)
+
+``type`` is ADDED, MODIFIED or DELETED; the object is a dict of the callback's own, as it was stored
+(a deleted one as it was last). Callbacks run in the event loop, in the order of the writes, before
+the client has its answer; they may ``put`` and ``remove`` themselves. A deletion that waits for
+somebody (a finalizer, or a pod's kubelet: ``graceful``) is a MODIFIED with a
+``metadata.deletionTimestamp``; who ends it calls ``remove``.
+"""
+
 import random
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Literal
 
 import msgspec
 
-from argoscope.simulator.selectors import field_test, label_test
+from argoscope.simulator.collection import (
+    Change,
+    Collection,
+    Key,
+    Object,
+    Selection,
+    Stored,
+    at_version,
+)
+from argoscope.simulator.kinds import KINDS, LEASES, Kind
 
-Object = dict[str, Any]
+__all__ = [
+    "KINDS",
+    "LEASES",
+    "Change",
+    "Cluster",
+    "Collection",
+    "Kind",
+    "Object",
+    "Selection",
+    "Stored",
+    "WriteType",
+    "at_version",
+]
+
+WriteType = Literal["ADDED", "MODIFIED", "DELETED"]
+Written = Callable[[WriteType, str, Object], None]
+Operation = Literal["CREATE", "UPDATE", "DELETE"]
+Admission = Callable[[Operation, str, Object], None]
 
 HISTORY = 20_000
 """Changes of one kind that are remembered; watches from before get 410 Gone."""
 
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+"""That every cluster has."""
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind that the server serves."""
-
-    group: str
-    version: str
-    plural: str
-    kind: str
-    namespaced: bool = True
-
-    @property
-    def api_version(self) -> str:
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-
-KINDS = (
-    Kind("argoproj.io", "v1alpha1", "workflows", "Workflow"),
-    Kind("argoproj.io", "v1alpha1", "cronworkflows", "CronWorkflow"),
-    Kind("argoproj.io", "v1alpha1", "workflowtemplates", "WorkflowTemplate"),
-    Kind("argoproj.io", "v1alpha1", "clusterworkflowtemplates", "ClusterWorkflowTemplate", False),
-    Kind("argoproj.io", "v1alpha1", "rollouts", "Rollout"),
-    Kind("argoproj.io", "v1alpha1", "analysisruns", "AnalysisRun"),
-    Kind("", "v1", "pods", "Pod"),
-    Kind("", "v1", "events", "Event"),
-    Kind("", "v1", "nodes", "Node", False),
-)
-
-
-LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease")
-
-
-class Stored(NamedTuple):
-    """One version of an object; the JSON is what goes over the wire."""
-
-    version: int
-    namespace: str
-    name: str
-    uid: str
-    labels: dict[str, str]
-    json: bytes
-
-
-class Change(NamedTuple):
-    """``old`` is None for a new object, ``new`` has the deletion's version if ``gone``."""
-
-    version: int
-    old: Stored | None
-    new: Stored
-    gone: bool
-
-
-@dataclass(slots=True)
-class Collection:
-    """The objects of one kind."""
-
-    kind: Kind
-    objects: dict[tuple[str, str], Stored] = field(default_factory=dict)
-    changes: list[Change] = field(default_factory=list)
-    dropped: int = 0
-    """Changes that are no longer in the list, which starts at that offset."""
-    compacted: int = 0
-    """Versions below this are forgotten."""
-    waiting: set["asyncio.Future[None]"] = field(default_factory=set)
-
-    def end(self) -> int:
-        return self.dropped + len(self.changes)
-
-    async def changed(self) -> None:
-        """Returns at the next change, or when the collection is woken."""
-        future = asyncio.get_running_loop().create_future()
-        self.waiting.add(future)
-        try:
-            await future
-        finally:
-            self.waiting.discard(future)
-
-    def wake(self) -> None:
-        for future in self.waiting:
-            if not future.done():
-                future.set_result(None)
-
-
-class Selection:
-    """Namespace, label and field selector of a request."""
-
-    def __init__(self, namespace: str, label: str = "", field_: str = "") -> None:
-        self._namespace = namespace
-        self._label = label_test(label)
-        self._field: Callable[[Any], bool] | None = field_test(field_) if field_ else None
-
-    def matches(self, stored: Stored) -> bool:
-        if self._namespace and stored.namespace != self._namespace:
-            return False
-        if not self._label(stored.labels):
-            return False
-        return self._field is None or self._field(msgspec.json.decode(stored.json))
+_FIRST_VERSION = 1000
 
 
 class Cluster:
-    """Objects by plural name. All versions come from one counter, as etcd's do."""
+    """Objects by plural name. All versions come from one counter, as etcd's do.
+
+    ``clock`` gives the Unix time that creationTimestamp and the like are taken from: the cluster's
+    time may run faster than life.
+    """
 
     def __init__(
         self,
@@ -128,11 +83,22 @@ class Cluster:
         clock: Callable[[], float] = time.time,
         history: int = HISTORY,
     ) -> None:
-        self.version = 1000
+        self.version = _FIRST_VERSION - len(NAMESPACES)
+        self.clock = clock
+        self.random = random.Random(seed)  # noqa: S311 - names and uids that tests can repeat
         self.collections = {kind.plural: Collection(kind) for kind in kinds}
-        self._random = random.Random(seed)  # noqa: S311 - uids that tests can repeat
-        self._clock = clock
+        self.graceful: set[str] = set()
+        """Plurals whose deletion a controller in this process finishes: ``pods``, where there is a
+        kubelet. Without one, a pod that is deleted is gone."""
+        self.removed: Callable[[str, Stored], None] | None = None
+        """Told of every object that is gone, by whomever: garbage collection."""
         self._history = history
+        self._on_write: list[Written] = []
+        self._admission: list[Admission] = []
+        self._dependents: dict[str, dict[tuple[str, Key], None]] = {}
+        for name in NAMESPACES:
+            self._ensure_namespace(name)
+        self.version = _FIRST_VERSION
 
     def serve(self, kind: Kind) -> None:
         """Starts to serve a kind: its CRD is installed."""
@@ -144,6 +110,32 @@ class Cluster:
             self.remove(plural, {"metadata": {"namespace": namespace, "name": name}})
         self.collections.pop(plural).wake()
 
+    # Hooks
+
+    def on_write(self, callback: Written) -> None:
+        """Calls back with (type, plural, object) after each write of a client."""
+        self._on_write.append(callback)
+
+    def admit(self, hook: Admission) -> None:
+        """Calls with (operation, plural, object) before a client's write is stored.
+
+        The hook may change the object, as a mutating webhook does, and refuses it by raising
+        ``statuses.RefusedError``. For DELETE it is what will be deleted.
+        """
+        self._admission.append(hook)
+
+    def ask(self, operation: Operation, plural: str, obj: Object) -> None:
+        """Lets all hooks look at what a client wants. Raises RefusedError."""
+        for hook in self._admission:
+            hook(operation, plural, obj)
+
+    def tell(self, change: WriteType, plural: str, stored: Stored) -> None:
+        """Tells of what a client has done."""
+        for callback in self._on_write:
+            callback(change, plural, stored.decode())
+
+    # Objects
+
     def put(self, plural: str, obj: Object) -> Stored:
         """Creates or replaces an object; the argument is not changed, and may be afterwards.
 
@@ -153,15 +145,19 @@ class Cluster:
         collection = self.collections[plural]
         meta = obj["metadata"]
         key = (meta.get("namespace", ""), meta["name"])
+        if key[0]:
+            self._ensure_namespace(key[0])
         old = collection.objects.get(key)
         self.version += 1
         new = self._encode(collection.kind, obj, old)
         if old is not None and old.uid != new.uid:  # made anew under the same name
-            self._append(collection, Change(self.version, old, at_version(old, self.version), True))
+            self._gone(collection, old)
             self.version += 1
             new, old = self._encode(collection.kind, obj, None), None
+        if new.owners or (old is not None and old.owners):
+            self._own(plural, old, new)
         collection.objects[key] = new
-        self._append(collection, Change(self.version, old, new, False))
+        collection.append(Change(self.version, old, new, False), self._history)
         return new
 
     def remove(self, plural: str, obj: Object) -> None:
@@ -171,65 +167,95 @@ class Cluster:
         old = collection.objects.pop((meta.get("namespace", ""), meta["name"]), None)
         if old is not None:
             self.version += 1
-            self._append(collection, Change(self.version, old, at_version(old, self.version), True))
+            self._gone(collection, old)
 
     def get(self, plural: str, name: str, namespace: str = "") -> Stored | None:
         return self.collections[plural].objects.get((namespace, name))
 
+    def dependents(self, uid: str) -> list[tuple[str, Key]]:
+        """Plural and key of the objects that name this one in their ownerReferences."""
+        return list(self._dependents.get(uid, ()))
+
+    # Moments
+
     def compact(self) -> None:
         """Forgets all history: watches that are behind, and lists half read, get 410 Gone."""
         for collection in self.collections.values():
-            collection.dropped = collection.end()
-            collection.changes.clear()
-            collection.compacted = self.version
-            collection.wake()
+            collection.compact(self.version)
 
     def restore(self, version: int) -> None:
         """The counter goes back, as when etcd comes back from a backup; objects stay."""
         self.version = version
         for collection in self.collections.values():
-            collection.dropped, collection.compacted = 0, 0
-            collection.changes.clear()
+            collection.compact(0)
+            collection.dropped = 0
             for key, stored in collection.objects.items():
                 collection.objects[key] = at_version(stored, min(stored.version, version))
-            collection.wake()
 
-    def _append(self, collection: Collection, change: Change) -> None:
-        collection.changes.append(change)
-        if len(collection.changes) > self._history:
-            half = self._history // 2
-            collection.compacted = collection.changes[half - 1].version
-            del collection.changes[:half]
-            collection.dropped += half
-        collection.wake()
+    def now(self) -> str:
+        """The cluster's time as Kubernetes writes it."""
+        return datetime.fromtimestamp(int(self.clock()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def new_uid(self) -> str:
+        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+
+    def _gone(self, collection: Collection, old: Stored) -> None:
+        """``old`` is no longer; the event has the version of now."""
+        plural = collection.kind.plural
+        if old.owners:
+            self._own(plural, old, None)
+        last = at_version(old, self.version)
+        collection.append(Change(self.version, old, last, True), self._history)
+        if self.removed is not None:
+            self.removed(plural, old)
+
+    def _own(self, plural: str, old: Stored | None, new: Stored | None) -> None:
+        before = old.owners if old is not None else ()
+        after = new.owners if new is not None else ()
+        if before == after or not (some := new or old):
+            return
+        entry = (plural, some.key)
+        for owner in before:
+            if known := self._dependents.get(owner):
+                known.pop(entry, None)
+                if not known:
+                    del self._dependents[owner]
+        for owner in after:
+            self._dependents.setdefault(owner, {})[entry] = None
 
     def _encode(self, kind: Kind, obj: Object, old: Stored | None) -> Stored:
         meta = obj["metadata"]
-        uid = meta.get("uid") or (old.uid if old else self._uid())
-        created = meta.get("creationTimestamp") or self._created(old)
+        uid = meta.get("uid") or (old.uid if old else self.new_uid())
+        created = meta.get("creationTimestamp") or (old.created if old else self.now())
+        # What is assigned comes first: see at_version.
         assigned = {"uid": uid, "resourceVersion": str(self.version), "creationTimestamp": created}
-        full = {"apiVersion": kind.api_version, "kind": kind.kind, **obj}
-        full["metadata"] = {**meta, **assigned}
+        head = {"name": meta["name"], **({"namespace": n} if (n := meta.get("namespace")) else {})}
+        full = {
+            "apiVersion": obj.get("apiVersion") or kind.api_version,
+            "kind": obj.get("kind") or kind.kind,
+            "metadata": {**head, **assigned, **meta, **assigned},
+        }
+        owners = meta.get("ownerReferences")
         return Stored(
             self.version,
             meta.get("namespace", ""),
             meta["name"],
             uid,
             dict(meta.get("labels") or {}),
-            msgspec.json.encode(full),
+            msgspec.json.encode({**full, **{k: v for k, v in obj.items() if k not in full}}),
+            created,
+            tuple(owner["uid"] for owner in owners) if owners else (),
         )
 
-    def _uid(self) -> str:
-        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
-
-    def _created(self, old: Stored | None) -> str:
-        if old is not None:
-            return str(msgspec.json.decode(old.json)["metadata"]["creationTimestamp"])
-        return datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def at_version(stored: Stored, version: int) -> Stored:
-    """The same object with another resourceVersion."""
-    obj = msgspec.json.decode(stored.json)
-    obj["metadata"]["resourceVersion"] = str(version)
-    return stored._replace(version=version, json=msgspec.json.encode(obj))
+    def _ensure_namespace(self, name: str) -> None:
+        """For writers in this process; clients have to make theirs."""
+        namespaces = self.collections.get("namespaces")
+        if namespaces is None or ("", name) in namespaces.objects:
+            return
+        meta = {
+            "name": name,
+            "uid": str(uuid.uuid5(uuid.NAMESPACE_DNS, name)),  # takes nothing from the seed
+            "labels": {"kubernetes.io/metadata.name": name},
+        }
+        spec, status = {"finalizers": ["kubernetes"]}, {"phase": "Active"}
+        self.put("namespaces", {"metadata": meta, "spec": spec, "status": status})

@@ -8,7 +8,7 @@ class Fault:
     """Applies to the next ``times`` requests that match ``verb`` and ``plural`` (empty: any)."""
 
     verb: str = ""
-    """list, watch, get, review or version."""
+    """list, watch, get, create, update, patch, delete, deletecollection, review or version."""
     plural: str = ""
     times: int = 1
     continued: bool | None = None
@@ -52,20 +52,20 @@ class Faults:
     """Those that are due, in the order in which they were asked for."""
 
     def __init__(self) -> None:
-        self._due: list[Fault] = []
+        self.due: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        self._due.append(fault)
+        self.due.append(fault)
 
     def clear(self) -> None:
-        self._due.clear()
+        self.due.clear()
 
     def take(self, verb: str, plural: str, *, continued: bool = False) -> Fault | None:
         """The fault for a request, used up by it."""
-        for fault in self._due:
+        for fault in self.due:
             if fault.matches(verb, plural, continued):
                 fault.times -= 1
                 if not fault.times:
-                    self._due.remove(fault)
+                    self.due.remove(fault)
                 return fault
         return None

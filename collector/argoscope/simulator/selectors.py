@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
 
 Labels = Mapping[str, str]
 Test = Callable[[Labels], bool]
@@ -39,12 +41,7 @@ def _requirement(text: str) -> Test:
 
 def field_test(selector: str) -> Callable[[Any], bool]:
     """``metadata.name=x`` and the like, joined by commas. Raises ValueError for anything else."""
-    tests = []
-    for part in filter(None, selector.split(",")):
-        match = _EQUAL.match(part)
-        if match is None:
-            raise ValueError(f"unable to parse field selector: {part!r}")
-        tests.append(match.groups())
+    tests = _field_tests(selector)
 
     def matches(obj: Any) -> bool:
         return all((_field(obj, path) == value) is (op != "!=") for path, op, value in tests)
@@ -52,7 +49,52 @@ def field_test(selector: str) -> Callable[[Any], bool]:
     return matches
 
 
+def field_paths(selector: str) -> list[str]:
+    """The paths that a field selector names. Raises ValueError as ``field_test`` does."""
+    return [path for path, _, _ in _field_tests(selector)]
+
+
+def field_reader(selector: str) -> Callable[[bytes], Any]:
+    """Reads no more of an object's JSON than ``field_test`` of that selector looks at."""
+    tree: dict[str, Any] = {}
+    for path in field_paths(selector):
+        branch = tree
+        *parents, leaf = path.split(".")
+        for name in parents:
+            branch = branch.setdefault(name, {})
+        branch[leaf] = {}
+    decoder = msgspec.json.Decoder(_part(tree))
+
+    def read(data: bytes) -> Any:
+        try:
+            return decoder.decode(data)
+        except msgspec.ValidationError:  # not shaped as its kind is: nothing to find there
+            return {}
+
+    return read
+
+
+def _part(tree: dict[str, Any]) -> Any:
+    if not tree:
+        return Any
+    fields = {name: _part(branch) for name, branch in tree.items()}
+    return TypedDict("Part", fields, total=False) | None  # type: ignore[operator]
+
+
+def _field_tests(selector: str) -> list[tuple[str, str, str]]:
+    tests = []
+    for part in filter(None, selector.split(",")):
+        match = _EQUAL.match(part)
+        if match is None:
+            raise ValueError(f"unable to parse field selector: {part!r}")
+        path, operator, value = match.groups()
+        tests.append((path, operator, value))
+    return tests
+
+
 def _field(obj: Any, path: str) -> str:
     for name in path.split("."):
         obj = obj.get(name) if isinstance(obj, dict) else None
+    if isinstance(obj, bool):
+        return str(obj).lower()
     return "" if obj is None else str(obj)

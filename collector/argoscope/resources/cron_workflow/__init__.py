@@ -14,5 +14,5 @@ RESOURCE = Resource(
     object_type=CronWorkflow,
     metrics=METRICS,
     derive=CronWorkflows,
-    order=40,
+    order=5,  # before the Workflows: a cron tells that it replaced one, and not a person
 )

@@ -9,13 +9,15 @@ times before the latest that was kept they don't, since its runs may have been d
 import heapq
 from collections.abc import Iterable, Iterator
 
-from argoscope.resources._base import Contribution, Options, PastRun, Seen, Sink
+from argoscope.resources._base import Contribution, Options, PastCronRun, PastRun, Seen, Sink
+from argoscope.resources._limits import AnnotatedLimits
 from argoscope.resources._time import unix
 from argoscope.resources.cron_workflow.due import missed_reason
 from argoscope.resources.cron_workflow.metrics import (
     ACTIVE,
     CONSECUTIVE_FAILURES,
     INFO,
+    INTERVAL,
     INVALID,
     INVALID_REASONS,
     LAST_FAILURE,
@@ -26,14 +28,18 @@ from argoscope.resources.cron_workflow.metrics import (
     NEXT_SCHEDULE,
     REPLACED_RUNS,
     START_DELAY,
+    SUCCESS_DUE,
     SUSPENDED,
 )
 from argoscope.resources.cron_workflow.objects import (
+    LIMITS_OF,
     CronWorkflow,
     definition,
+    limits_elsewhere,
     read_schedules,
     spec_findings,
 )
+from argoscope.resources.cron_workflow.past import Past, recall
 from argoscope.resources.cron_workflow.record import Cron
 from argoscope.resources.cron_workflow.runs import Child
 from argoscope.resources.cron_workflow.stored import Keeper
@@ -52,9 +58,9 @@ class CronWorkflows:
     """Derives the metrics; an idle CronWorkflow costs nothing between its due times."""
 
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
-        del options  # nothing of it is about CronWorkflows
         self._world = world
         self._sink = sink
+        self._limits = AnnotatedLimits("CronWorkflow", LIMITS_OF, sink, options)
         self._crons: dict[Key, Cron] = {}
         self._keys: dict[str, Key] = {}
         self._keeper = Keeper(sink, self._crons, self._keys)
@@ -62,6 +68,8 @@ class CronWorkflows:
         """Restored, and what happened meanwhile has not been listed yet."""
         self._left = 0.0
         """When the earlier life ended."""
+        self._past: dict[Key, Past] = {}
+        """Until everything has been listed, what the run records say."""
         self._dirty: set[Key] = set()
         self._wakes: list[tuple[float, Key]] = []
         world.on_run(self._run)
@@ -81,13 +89,18 @@ class CronWorkflows:
         else:
             seen = self._keeper.journal.met(uid, seen)
             self._keeper.touch(cron)  # its row has been one without a uid
-            cron.uid, cron.since = uid, seen.at
+            cron.uid, cron.since, cron.going_since = uid, seen.at, seen.at
             cron.baseline = seen.history_until > 0.0
             cron.inherited = self._world.counted_until.get("workflows", 0.0)
             self._keys[cron.uid] = key
             self._declare(cron)
+        was_idle = cron.idle
+        cron.created = unix(obj.metadata.creation_timestamp)
         self._read_spec(cron, obj, seen.at)
         self._read_status(cron, obj)
+        if was_idle and not cron.idle:
+            cron.going_since = seen.at
+        self._limits.read(obj.metadata, limits_elsewhere(obj))
         for child in list(cron.runs.children.values()):
             self._count(cron, child)
         self._touch(cron)
@@ -106,6 +119,8 @@ class CronWorkflows:
         self._clock(now)
         if not self._is_held(now):
             self._wake_due(now)
+        if self._past and {"workflows", "cronworkflows"} <= self._world.listed:
+            self._apply_past()
         for key in self._dirty:
             cron = self._crons.get(key)
             if cron is not None and cron.uid:
@@ -126,6 +141,14 @@ class CronWorkflows:
             last = max(cron.last_schedule, cron.runs.newest)
             made_by = max(PROMPT, cron.spec.deadline)
             cron.calendar.excuse(self._left - made_by, min(last, now))
+
+    def _apply_past(self) -> None:
+        for key, past in self._past.items():
+            cron = self._crons.get(key)
+            if cron is not None and cron.uid:
+                past.put_into(cron.runs, cron.created)
+                self._touch(cron)
+        self._past.clear()
 
     def _wake_due(self, now: float) -> None:
         while self._wakes and self._wakes[0][0] <= now:
@@ -186,6 +209,8 @@ class CronWorkflows:
         if (old.texts, old.timezone) != (cron.spec.texts, cron.spec.timezone):
             cron.calendar.schedules = schedules
             cron.calendar.restart(now)
+            cron.success_due = (0.0, 0.0, 0.0)
+            cron.going_since = now if old.texts else cron.going_since
         else:
             cron.calendar.reregistered(now)
 
@@ -204,6 +229,7 @@ class CronWorkflows:
     def _forget(self, cron: Cron) -> None:
         """The object is gone. Its counters stay; its children go with their own deletion."""
         self._sink.own(cron.uid, ())
+        self._limits.forget(cron.uid)
         self._world.cron_policies.pop(cron.key, None)
         del self._keys[cron.uid]
         del self._crons[cron.key]
@@ -239,6 +265,10 @@ class CronWorkflows:
                 child = cron.runs.update(run, self._keeper.clock or 0.0)
                 child.delay_seen = child.replace_seen = True
                 self._touch(cron)
+
+    def recall_crons(self, runs: Iterable[PastCronRun]) -> None:
+        """Take all recorded runs of crons, in the order of their ends; once, after ``restore``."""
+        self._past = recall(runs)
 
     # -- children
 
@@ -286,15 +316,19 @@ class CronWorkflows:
 
     def _gauges(self, cron: Cron) -> Iterator[Contribution]:
         key, runs = cron.key, cron.runs
-        idle = cron.spec.suspended or cron.stopped or cron.broken
         for metric, moment in (
             (LAST_SCHEDULE, max(cron.last_schedule, runs.newest)),
             (LAST_SUCCESS, runs.last_success()),
             (LAST_FAILURE, runs.last_failure()),
-            (NEXT_SCHEDULE, 0.0 if idle else cron.calendar.next()),
+            (NEXT_SCHEDULE, 0.0 if cron.idle else cron.calendar.next()),
         ):
             if moment:
                 yield metric, key, moment
+        due, following = cron.due_after_success()
+        if due:
+            yield SUCCESS_DUE, key, due
+        if following:
+            yield INTERVAL, key, following - due
         yield CONSECUTIVE_FAILURES, key, float(runs.consecutive_failures())
         yield ACTIVE, key, float(runs.active())
         yield SUSPENDED, key, float(cron.spec.suspended)

@@ -7,7 +7,7 @@ be made for it any more.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from argoscope.resources._schedule import Every, Schedule
+from argoscope.cron_schedule import Every, Schedule
 from argoscope.resources.cron_workflow.objects import Definition
 from argoscope.resources.cron_workflow.runs import CronRuns
 
@@ -54,6 +54,11 @@ class Calendar:
 
     def next(self) -> float:
         return min((at for at in self.cursors if at), default=0.0)
+
+    def after(self, moment: float) -> float:
+        """The first due time later than ``moment``, whatever has been noted; 0 for none."""
+        times = (schedule.next(moment) for schedule in self.schedules)
+        return min((at for at in times if at), default=0.0)
 
     def wake(self) -> float:
         """When there is something to do; 0 for never."""

@@ -2,6 +2,7 @@
 
 from argoscope.metrics.labels import CRON, NAMESPACE
 from argoscope.metrics.model import Combine, Instrument, Label, Metric
+from argoscope.resources._limits import PIPELINE_THRESHOLD
 from argoscope.resources.cron_workflow.objects import POLICIES
 
 MISSED_REASONS = (
@@ -61,6 +62,19 @@ NEXT_SCHEDULE = _gauge(
     "When the next run is due, Unix seconds; absent while suspended, stopped or invalid",
     combine=Combine.MIN,
 )
+SUCCESS_DUE = _gauge(
+    "argo.cron.success_due.timestamp",
+    "s",
+    "When the first run after the latest success was or is due, Unix seconds: in the past while "
+    "what was due has not succeeded; absent while suspended, stopped or invalid, and with when",
+    combine=Combine.MIN,
+)
+INTERVAL = _gauge(
+    "argo.cron.interval",
+    "s",
+    "From the first due time after the latest success to the one that follows it",
+    combine=Combine.MIN,
+)
 START_DELAY = Metric(
     name="argo.cron.start_delay",
     instrument=Instrument.HISTOGRAM,
@@ -108,6 +122,8 @@ METRICS = (
     LAST_SUCCESS,
     LAST_FAILURE,
     NEXT_SCHEDULE,
+    SUCCESS_DUE,
+    INTERVAL,
     START_DELAY,
     MISSED_RUNS,
     REPLACED_RUNS,
@@ -116,4 +132,5 @@ METRICS = (
     SUSPENDED,
     INVALID,
     INFO,
+    PIPELINE_THRESHOLD,
 )

@@ -10,12 +10,16 @@ from typing import Any
 
 import msgspec
 
+from argoscope.cron_schedule import Every, Schedule, ScheduleError, parse
 from argoscope.resources._base import ObjectMeta
-from argoscope.resources._schedule import Every, Schedule, ScheduleError, parse
+from argoscope.resources._thresholds import Subject
 
 POLICIES = ("Allow", "Forbid", "Replace")
 MAX_NAME = 52
 """Longest name (Argo's ValidateCronWorkflow): the runs' names add 11 characters."""
+
+LIMITS_OF: frozenset[Subject] = frozenset({"cron", "pipeline"})
+"""What annotations of a CronWorkflow may set limits for."""
 
 Finding = tuple[str, str]
 """(reason, detail naming the field); reason is a value of ``argo_cron_invalid``."""
@@ -89,6 +93,15 @@ class Definition(msgspec.Struct, gc=False, frozen=True, array_like=True):
     suspended: bool = False
     conditional: bool = False
     """It has ``when``."""
+
+
+def limits_elsewhere(cron: CronWorkflow) -> dict[Subject, str]:
+    """Why its annotations can't set limits of its pipeline, if they can't."""
+    workflow = cron.spec.workflow_spec
+    if workflow is None or workflow.workflow_template_ref is None:
+        return {}
+    name = workflow.workflow_template_ref.name
+    return {"pipeline": f"its runs belong to the pipeline {name}: annotate that WorkflowTemplate"}
 
 
 def definition(spec: CronSpec) -> Definition:

@@ -53,10 +53,15 @@ class Child(msgspec.Struct, gc=False, array_like=True, tag=1):
 
 def _due(run: Run) -> tuple[float, bool]:
     """When a run was due (0 if the schedule did not make it), and whether its name says so too."""
-    match = _UNIX_NAME.search(run.name)
-    named = float(match[1]) if match and run.name[: match.start()] == run.cron else 0.0
+    named = scheduled(run.name, run.cron)
     due = run.scheduled or named
     return due, bool(due) and named == due
+
+
+def scheduled(name: str, cron: str) -> float:
+    """When a run was due by its name, ``<cron>-<unix second>``; 0 for another name."""
+    match = _UNIX_NAME.search(name)
+    return float(match[1]) if match and name[: match.start()] == cron else 0.0
 
 
 class Dropped(msgspec.Struct, gc=False, array_like=True):
@@ -68,6 +73,8 @@ class Dropped(msgspec.Struct, gc=False, array_like=True):
     failures: int = 0
     """How many are later than that success."""
     upto: Moment = (0.0, 0.0)
+    recalled: Moment = (0.0, 0.0)
+    """As ``upto``, of failures that only the ledger's run records tell."""
 
 
 class CronRuns:
@@ -145,17 +152,24 @@ class CronRuns:
 
     def last_success(self) -> float:
         """When the latest scheduled run that succeeded had finished; 0 for none."""
-        return self._latest(True, self.dropped.success)[1]
+        return self.latest_success()[1]
+
+    def latest_success(self) -> tuple[Moment, float]:
+        """Which run that was, and when it finished."""
+        return self._latest(True, self.dropped.success)
 
     def last_failure(self) -> float:
         return self._latest(False, self.dropped.failure)[1]
 
     def consecutive_failures(self) -> int:
-        since, _ = self._latest(True, self.dropped.success)
+        since, _ = self.latest_success()
         failed = sum(
             child.succeeded is False and child.at > since for child in self.children.values()
         )
-        return failed + (self.dropped.failures if since <= self.dropped.upto else 0)
+        return failed + (self.dropped.failures if since <= self._upto() else 0)
+
+    def _upto(self) -> Moment:
+        return max(self.dropped.upto, self.dropped.recalled)
 
     def _latest(self, succeeded: bool, dropped: tuple[Moment, float]) -> tuple[Moment, float]:
         best = dropped
@@ -173,7 +187,7 @@ class CronRuns:
         self.changed.add(uid)
         if child.succeeded and at > self.dropped.success[0]:
             self.dropped.success = (at, child.result_at)
-            if at > self.dropped.upto:
+            if at > self._upto():
                 self.dropped.failures = 0
         elif child.succeeded is False:
             self.dropped.failure = max(self.dropped.failure, (at, child.result_at))

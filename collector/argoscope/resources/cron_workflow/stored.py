@@ -41,6 +41,7 @@ class StoredCron(msgspec.Struct, array_like=True, tag=0, gc=False):
     newest: float
     dropped: Dropped
     inherited: float = 0.0
+    going_since: float = 0.0
 
 
 class Clock(msgspec.Struct, array_like=True, tag=2, gc=False):
@@ -135,6 +136,7 @@ def _pack(cron: Cron) -> StoredCron:
         newest=cron.runs.newest,
         dropped=cron.runs.dropped,
         inherited=cron.inherited,
+        going_since=cron.going_since,
     )
 
 
@@ -156,6 +158,7 @@ def _unpack(stored: StoredCron, now: float) -> Cron:
         since=stored.since,
         baseline=stored.baseline,
         inherited=stored.inherited,
+        going_since=stored.going_since or stored.since,
         spec=stored.spec,
         stopped=stored.stopped,
         active=frozenset(stored.active),

@@ -20,7 +20,7 @@ from argoscope.resources.pod import _joins, _metrics, _object, _pending, _timeli
 from argoscope.resources.pod._census import Census
 from argoscope.resources.pod._joins import EarlyEvents, End, Joins, Measurement
 from argoscope.resources.pod._metrics import EPISODES, PENDING, PENDING_SECONDS, PODS, RESTARTS
-from argoscope.resources.pod._object import Condition, Pod
+from argoscope.resources.pod._object import Pod
 from argoscope.resources.pod._stored import Counted, Keeper
 from argoscope.resources.pod._timeline import Episode, Record
 from argoscope.resources.world import Key, PodEnd, PodEvent, Run, World
@@ -54,8 +54,7 @@ class PodDeriver:
         record = self._records.get(uid)
         if type(record) is Counted:
             return
-        first = record is None
-        if record is None:
+        if first := record is None:
             seen = self._journal.met(uid, seen)
             record = self._add(obj)
         assert isinstance(record, Record)
@@ -64,9 +63,14 @@ class PodDeriver:
         if first and seen.history_until:
             _timeline.absorb(record, obj)
             record.flags |= _timeline.counted_before(record, obj, seen)
+        told = dict(_timeline.stages(record)) if counted else {}
         self._update(record, obj, seen.at)
         if record.phase in _TERMINAL and not counted:
             self._finish(uid, record, obj, seen.at)
+        elif counted:
+            # A busy kubelet may report an eviction first and what ran until then afterwards.
+            late = [stage for stage in _timeline.stages(record) if stage[0] not in told]
+            self._count_stages(record, late)
 
     def delete(self, uid: str, obj: Pod | None, seen: Seen) -> None:
         self._joins.now = seen.at
@@ -112,7 +116,7 @@ class PodDeriver:
         if record.pipeline is None:
             self._unresolved.setdefault((record.namespace, record.workflow), {})[uid] = record
         if record.episode:
-            self._show(record, record.episode.reason, 1)
+            self._show(record, record.episode, 1)
 
     def recall(self, runs: Iterable[PastRun]) -> None:
         """Not needed: the counters have all."""
@@ -156,7 +160,8 @@ class PodDeriver:
         self._set_phase(record, obj)
         if _may_wait(record, obj):
             if obj.metadata.deletion_timestamp is None:
-                self._wait(record, obj, unscheduled, at)
+                reason, since = _pending.waiting_for(record, obj, unscheduled, at)
+                self._wait_for(record, reason, since, at)
             elif record.episode:
                 self._give_up_waiting(record, record.episode, _pending.deletion_request(obj) or at)
         elif record.episode:
@@ -227,36 +232,31 @@ class PodDeriver:
 
     # -- waiting
 
-    def _wait(self, record: Record, obj: Pod, unscheduled: Condition | None, at: float) -> None:
-        reason, since = _pending.waiting_for(record, obj, unscheduled, at)
-        self._wait_for(record, reason, since, at)
-
     def _wait_for(self, record: Record, reason: str, since: float, at: float) -> None:
         episode = record.episode
         if episode is None:
             record.episode = Episode(reason=reason, since=since, changed=since)
-            self._show(record, reason, 1)
+            self._show(record, record.episode, 1)
             return
         if episode.reason == reason or _pending.is_coarser(reason, episode.reason):
             return
-        old = episode.reason
-        same = _reasons.family(old) == _reasons.family(reason)
-        if same or _pending.takes_over(old, reason):
-            self._show(record, old, -1)
+        if _pending.is_same_trouble(episode.reason, reason):
+            self._show(record, episode, -1)
             _pending.change_reason(episode, reason, at)
-            self._show(record, reason, 1)
+            self._show(record, episode, 1)
             return
         if since < episode.since:
             since = at
         self._end_episode(record, since)
         record.episode = Episode(reason=reason, since=since, changed=since)
-        self._show(record, reason, 1)
+        self._show(record, record.episode, 1)
 
-    def _show(self, record: Record, reason: str, change: int) -> None:
-        self._census.add(PENDING, (record.namespace, record.pipeline or "", reason), change)
-        if change > 0 and record.pipeline is not None and reason not in _reasons.PASSING:
+    def _show(self, record: Record, episode: Episode, change: int) -> None:
+        labels = (record.namespace, record.pipeline or "", episode.reason)
+        self._census.add(PENDING, labels, change, episode.since)
+        if change > 0 and record.pipeline is not None and episode.reason not in _reasons.PASSING:
             # Exposed at 0 before it can grow: increase() misses a series that is born at 1.
-            self._sink.declare(EPISODES, (record.namespace, record.pipeline, reason))
+            self._sink.declare(EPISODES, labels)
 
     def _give_up_waiting(
         self, record: Record, episode: Episode, end: float, *, timed: bool = True
@@ -271,11 +271,12 @@ class PodDeriver:
         episode = record.episode
         assert episode is not None
         record.episode = None
-        self._show(record, episode.reason, -1)
+        self._show(record, episode, -1)
         concluded = _pending.conclude(episode, _pending.end_of(record, episode, end))
         if concluded is None:
             return
         reason, seconds = concluded
+        _pending.blame(record, reason)
         self._measure(record, EPISODES, (record.namespace, _joins.PIPELINE, reason), 1.0)
         if timed:
             self._measure(record, PENDING_SECONDS, (record.namespace, reason), seconds)
@@ -331,8 +332,8 @@ class PodDeriver:
         # Of a main whose end nobody wrote down (eviction) the deletion is what is known.
         ended = 0.0 if record.flags & _timeline.MAIN_RUNS else record.last_end
         finished = ended or (deletion if ran else 0.0)
-        end = PodEnd(finished=finished, cause=record.cause)
-        self._joins.add((record.namespace, record.workflow), record.pipeline, End(node, end))
+        end = End(node, PodEnd(finished=finished, cause=record.cause), _timeline.life(record))
+        self._joins.add((record.namespace, record.workflow), record.pipeline, end)
 
     # -- other kinds
 
@@ -348,10 +349,10 @@ class PodDeriver:
             self._journal.changed.add(uid)
             episode = record.episode
             if episode:
-                self._show(record, episode.reason, -1)
+                self._show(record, episode, -1)
             self._resolve(record, pipeline)
             if episode:
-                self._show(record, episode.reason, 1)
+                self._show(record, episode, 1)
 
     def _resolve(self, record: Record, pipeline: str) -> None:
         record.pipeline = pipeline

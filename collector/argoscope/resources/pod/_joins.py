@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from argoscope.metrics.model import Instrument, Metric
 from argoscope.resources._base import Sink
+from argoscope.resources._pod_life import PodLife
 from argoscope.resources.world import Key, PodEnd, PodEvent, Run, World
 
 PATIENCE = 600.0
@@ -36,10 +37,11 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A pod's end, for ``world.pod_ends``."""
+    """A pod's end, for ``world.pod_ends`` and ``world.pod_lives``."""
 
     node_id: str
     end: PodEnd
+    life: PodLife
 
 
 class EarlyEvents:
@@ -144,18 +146,24 @@ class Joins:
     def _settle(self, key: Key, pipeline: str, run: Run | None, item: Measurement | End) -> None:
         if isinstance(item, End):
             # Nobody asks once the run has been counted, nor would anybody drop the entry.
-            if run and not run.gone and not (run.finished and run.finished == run.counted):
+            live = run and not run.gone and not (run.finished and run.finished == run.counted)
+            if live:
                 self._world.set_pod_end(key, item.node_id, item.end)
+            # Pods of an `argo retry` can be told before their workflow says that it goes on.
+            retried = run and not run.gone and item.life.created > run.counted
+            if live or retried or key in self._world.awaiting_pods:
+                self._world.add_pod_life(key, item.node_id, item.life)
             return
         # An `argo retry` makes pods again too, but moves the workflow's start.
         if item.unless_started_after and run and run.started > item.unless_started_after:
             return
         entrypoint = run.entrypoint if run else ""
+        subject = run.subject if run else key[1]
         labels = tuple(
             pipeline if value is PIPELINE else entrypoint if value is TEMPLATE else value
             for value in item.labels
         )
         if item.metric.instrument is Instrument.HISTOGRAM:
-            self._sink.observe(item.metric, labels, item.value, exemplar=key[1])
+            self._sink.observe(item.metric, labels, item.value, exemplar=subject)
         else:
-            self._sink.count(item.metric, labels, item.value, exemplar=key[1])
+            self._sink.count(item.metric, labels, item.value, exemplar=subject)

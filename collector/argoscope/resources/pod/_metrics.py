@@ -1,7 +1,7 @@
 """The metrics of pods."""
 
 from argoscope.metrics.labels import NAMESPACE, PIPELINE, TEMPLATE
-from argoscope.metrics.model import Instrument, Label, Metric
+from argoscope.metrics.model import Combine, Instrument, Label, Metric
 from argoscope.resources._reasons import REASONS
 
 PHASES = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
@@ -24,6 +24,15 @@ PENDING = Metric(
     unit="{pod}",
     labels=(NAMESPACE, PIPELINE, REASON),
     help="Pods whose main container has not started, by what they wait for",
+)
+PENDING_OLDEST = Metric(
+    name="argo.pods.pending_oldest",
+    instrument=Instrument.GAUGE,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE, REASON),
+    help="How long the pod has waited, by the trouble that it is in, that waits longest",
+    combine=Combine.MIN,
+    age=True,
 )
 EPISODES = Metric(
     name="argo.pod.pending.episodes",
@@ -57,4 +66,4 @@ RESTARTS = Metric(
     labels=(NAMESPACE, PIPELINE),
     help="Pods that were deleted before their main container started and made again",
 )
-METRICS = (PODS, PENDING, EPISODES, PENDING_SECONDS, STAGE_SECONDS, RESTARTS)
+METRICS = (PODS, PENDING, PENDING_OLDEST, EPISODES, PENDING_SECONDS, STAGE_SECONDS, RESTARTS)

@@ -100,6 +100,10 @@ def takes_over(old: str, new: str) -> bool:
     )
 
 
+def is_same_trouble(old: str, new: str) -> bool:
+    return _reasons.family(old) == _reasons.family(new) or takes_over(old, new)
+
+
 def change_reason(episode: Episode, reason: str, at: float) -> None:
     """Another reason of the same trouble."""
     if not takes_over(episode.reason, reason):
@@ -118,6 +122,8 @@ def end_of(record: Record, episode: Episode, end: float) -> float:
         over = record.scheduled
     elif reason.startswith(CREATING):
         over = record.init_start or record.main_start
+        if over == episode.since:  # main's image, of which an event told in the second of init
+            return end
     return min(end, over) if over >= episode.since else end
 
 
@@ -132,6 +138,14 @@ def conclude(episode: Episode, end: float) -> tuple[str, float] | None:
     if reason in PASSING and seconds < PATIENCE:
         return None
     return reason, seconds
+
+
+def blame(record: Record, reason: str) -> None:
+    """Note on the pod why it waited: for a node, or for its containers."""
+    if reason in (SCHEDULING, GATED) or reason.startswith("Unschedulable"):
+        record.schedule_reason = reason
+    else:
+        record.startup_reason = reason
 
 
 def deletion_request(pod: Pod) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from argoscope.resources._base import Sink
+from argoscope.resources._pod_life import PodLife, PodTimes, pod_life
 from argoscope.resources._records import Codec, Journal
 from argoscope.resources.pod import _joins
 from argoscope.resources.pod._joins import End, Joins, Measurement
@@ -27,9 +28,10 @@ class Counted(msgspec.Struct, array_like=True, tag=1, gc=False, frozen=True):
 
 
 class Ends(msgspec.Struct, array_like=True, tag=2, gc=False):
-    """``World.pod_ends`` of one workflow."""
+    """``World.pod_ends`` and ``World.pod_lives`` of one workflow."""
 
     ends: dict[str, tuple[float, str]]
+    lives: bytes = b""
 
 
 class Waiting(msgspec.Struct, array_like=True, tag=3, gc=False):
@@ -38,6 +40,8 @@ class Waiting(msgspec.Struct, array_like=True, tag=3, gc=False):
     deadline: float
     measurements: list[tuple[str, tuple[str, ...], float, float]]
     ends: list[tuple[str, float, str]]
+    lives: list[PodLife] = []
+    """One for each of ``ends``."""
 
 
 class Unstarted(msgspec.Struct, array_like=True, tag=4, gc=False, frozen=True):
@@ -94,8 +98,10 @@ class Keeper:
         name, namespace, workflow = row[1:].split("/", 2)
         key = (namespace, workflow)
         if name == "end":
-            ends = self._world.pod_ends.get(key)
-            return Ends({node: (e.finished, e.cause) for node, e in ends.items()}) if ends else None
+            ends = self._world.pod_ends.get(key, {})
+            lives = self._world.pod_lives.packed(key)
+            known = {node: (end.finished, end.cause) for node, end in ends.items()}
+            return Ends(known, lives) if known or lives else None
         if name == "join":
             return _waiting(*self._joins.waiting(key))
         return self._unstarted.get(key)
@@ -111,7 +117,9 @@ class Keeper:
             _, namespace, workflow = row[1:].split("/", 2)
             key = (sys.intern(namespace), sys.intern(workflow))
             if isinstance(stored, Ends):
-                self._world.pod_ends[key] = {n: PodEnd(*end) for n, end in stored.ends.items()}
+                self._world.restore_pods(
+                    key, {n: PodEnd(*end) for n, end in stored.ends.items()}, stored.lives
+                )
             elif isinstance(stored, Waiting):
                 self._joins.restore(key, stored.deadline, list(_items(stored)))
             else:
@@ -125,10 +133,11 @@ def _row(name: str, key: Key) -> str:
 def _waiting(deadline: float, items: list[Measurement | End]) -> Waiting | None:
     if not items:
         return None
-    stored = Waiting(deadline, [], [])
+    stored = Waiting(deadline, [], [], [])
     for item in items:
         if isinstance(item, End):
             stored.ends.append((item.node_id, item.end.finished, item.end.cause))
+            stored.lives.append(item.life)
         else:
             stored.measurements.append(
                 (item.metric.name, item.labels, item.value, item.unless_started_after)
@@ -141,5 +150,6 @@ def _items(stored: Waiting) -> Iterator[Measurement | End]:
         if name in _METRICS:  # else a later version has given it up
             marked = tuple(_MARKS.get(label, label) for label in labels)
             yield Measurement(_METRICS[name], marked, value, unless)
-    for node, finished, cause in stored.ends:
-        yield End(node, PodEnd(finished, cause))
+    lives = stored.lives or [pod_life(PodTimes(0))] * len(stored.ends)  # of an older version
+    for (node, finished, cause), life in zip(stored.ends, lives, strict=True):
+        yield End(node, PodEnd(finished, cause), life)

@@ -26,6 +26,7 @@ from zlib import crc32
 import msgspec
 
 from argoscope.resources._base import Seen
+from argoscope.resources._pod_life import PodLife, PodTimes, pod_life
 from argoscope.resources._reasons import disruption_cause, is_image, pod_cause
 from argoscope.resources._time import unix
 from argoscope.resources.pod._object import Condition, ContainerStatus, Pod, PodStatus
@@ -78,6 +79,10 @@ class Record(msgspec.Struct, gc=False, array_like=True, tag=0):
     heard: bytes = b""
     """Four bytes for each of the latest events that were applied: after a restart all events of
     the last hour are told again."""
+    schedule_reason: str = ""
+    """Why it waited for a node, longest; empty if that was no trouble."""
+    startup_reason: str = ""
+    """What its containers waited for, longest; empty if that was no trouble."""
 
 
 SUPERVISED = 1
@@ -96,6 +101,8 @@ def intern(record: Record) -> None:
     record.workflow = sys.intern(record.workflow)
     record.template = sys.intern(record.template)
     record.phase = sys.intern(record.phase)
+    record.schedule_reason = sys.intern(record.schedule_reason)
+    record.startup_reason = sys.intern(record.startup_reason)
     if record.pipeline is not None:
         record.pipeline = sys.intern(record.pipeline)
 
@@ -242,6 +249,31 @@ def running_stages(record: Record) -> list[tuple[str, float]]:
         # Killed sidecars and lost artifacts: the executor may end before main does.
         stages.append((name, max(0.0, record.wait_end - record.main_end)))
     return stages
+
+
+def stages(record: Record) -> list[tuple[str, float]]:
+    """(stage, seconds) of all that is known of the pod's life."""
+    return startup_stages(record) + running_stages(record)
+
+
+def life(record: Record) -> PodLife:
+    """What is kept of the pod until its run ends."""
+    times = PodTimes(
+        created=int(record.created),
+        scheduled=int(record.scheduled),
+        init_start=int(record.init_start),
+        init_end=0 if record.flags & INIT_RUNS else int(record.init_end),
+        main_start=int(record.main_start),
+        main_end=0 if record.flags & MAIN_RUNS else int(record.main_end),
+        wait_end=int(record.wait_end),
+        last_end=int(record.last_end),
+    )
+    return pod_life(
+        times,
+        record.pulls,
+        schedule_reason=record.schedule_reason,
+        startup_reason=record.startup_reason,
+    )
 
 
 def plausible(seconds: float) -> float | None:

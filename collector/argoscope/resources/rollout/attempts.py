@@ -12,6 +12,7 @@ import msgspec
 
 from argoscope.metrics.model import Labels, Metric
 from argoscope.resources._base import Options, PastRun, Seen, Sink
+from argoscope.resources._limits import AnnotatedLimits
 from argoscope.resources._records import Codec, Journal
 from argoscope.resources._time import unix
 from argoscope.resources.rollout import gauges, status
@@ -70,8 +71,9 @@ _CODEC: Codec[_Record] = Codec(1, _Record)
 
 class RolloutDeriver:
     def __init__(self, world: World, sink: Sink, options: Options) -> None:
-        del world, options  # nothing is joined: the status has all
+        del world  # nothing is joined: the status has all
         self._sink = sink
+        self._limits = AnnotatedLimits("Rollout", frozenset({"rollout"}), sink, options)
         self._records: dict[str, _Record] = {}
         self._journal: Journal[_Record] = Journal("Rollout", sink, _CODEC)
 
@@ -91,6 +93,7 @@ class RolloutDeriver:
         shown = status.phase(obj)
         self._follow_phase(record, obj, shown, seen)
         record.seen_at = seen.at
+        self._limits.read(meta)
         self._sink.own(
             meta.uid, gauges.contributions(obj, record.labels, shown, record.phase_since)
         )
@@ -105,6 +108,7 @@ class RolloutDeriver:
         self._journal.changed.add(uid)
         if obj is None and record.open:
             self._hidden(record, record.hash)
+        self._limits.forget(uid)
         self._sink.own(uid, ())
 
     def tick(self, now: float) -> None:

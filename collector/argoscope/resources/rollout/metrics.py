@@ -2,6 +2,7 @@
 
 from argoscope.metrics.labels import NAMESPACE, ROLLOUT
 from argoscope.metrics.model import Combine, Instrument, Label, Metric
+from argoscope.resources._limits import PIPELINE_THRESHOLD
 
 PHASES = ("Healthy", "Progressing", "Paused", "Degraded", "Unknown")
 RESULTS = ("created", "promoted", "aborted", "superseded", "rolled_back")
@@ -220,4 +221,5 @@ METRICS = (
     PAUSED,
     CONVERGENCE,
     ABORTS,
+    PIPELINE_THRESHOLD,
 )

@@ -52,12 +52,11 @@ def is_aborted(rollout: Rollout) -> bool:
     ``abort: false`` (a retry) does not undo it before the controller did.
     """
     status = rollout.status
-    if is_stable(rollout):
+    # Without abortedAt the condition is what is left, for a moment, of an abort that is over.
+    if is_stable(rollout) or not status.aborted_at:
         return False
     progressing = status.condition("Progressing")
-    return (status.abort and bool(status.aborted_at)) or (
-        progressing is not None and progressing.reason == "RolloutAborted"
-    )
+    return status.abort or (progressing is not None and progressing.reason == "RolloutAborted")
 
 
 def was_healthy(rollout: Rollout) -> bool:

@@ -6,6 +6,7 @@ from argoscope.resources.workflow.objects import Node, Workflow
 from argoscope.resources.workflow.record import Record
 from argoscope.resources.world import Run, World
 
+_MOST_SUSPENSIONS = 20  # of one run: more are kept of nobody who suspends by a script
 LABEL_ACTION = "workflows.argoproj.io/action"
 LABEL_RESUBMITTED = "workflows.argoproj.io/resubmitted-from-workflow"
 
@@ -52,7 +53,8 @@ def note_actions(
         record.suspended_since = seen.at
         # A workflow that is created suspended was not suspended by anybody.
         actions += [] if first else ["suspend"]
-    elif not suspended and record.suspended_since:
+    elif not suspended and (since := record.suspended_since):
+        record.suspensions = (*record.suspensions[-_MOST_SUSPENSIONS:], (since, seen.at))
         record.suspended_since = 0.0
         actions.append("resume")
     # When somebody acted is written nowhere: on first sight only a workflow that is new itself

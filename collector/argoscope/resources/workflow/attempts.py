@@ -19,7 +19,7 @@ from argoscope.resources.workflow.nodes import (
     FEW,
     Predecessors,
     attempt_key,
-    is_attempt,
+    finished_attempts,
     new_attempts,
     retry_children,
     retry_index,
@@ -40,20 +40,22 @@ def take_history(sink: Sink, record: Record, nodes: dict[str, Node], seen: Seen)
     the run itself had."""
     run = record.run
     over = run.phase in RUN_PHASES
-    ended = {key: node for key, node in nodes.items() if seen.is_history(unix(node.finished_at))}
-    attempts = (
-        node
-        for node in nodes.values()
-        if is_attempt(node, over) and seen.is_history(unix(node.finished_at) or run.finished)
-    )
+    past = over and seen.is_history(run.finished)
+    ended, attempts = nodes, finished_attempts(nodes, over)
+    if not seen.all_history:
+        ended = {
+            key: node for key, node in nodes.items() if seen.is_history(unix(node.finished_at))
+        }
+        attempts = [n for n in attempts if seen.is_history(unix(n.finished_at) or run.finished)]
+    if past and run.finished:
+        # Of a run that is counted no earlier node can be taken for new: see derive.py.
+        attempts = [node for node in attempts if unix(node.started_at) >= run.finished]
     record.done = array("Q", map(attempt_key, attempts))
     record.pending_seen = run.started > 0 and seen.is_history(run.started)
     note_resumed(sink, record, ended, count=False)
-    if not over or not seen.is_history(run.finished):
-        return False
-    if seen.is_uncertain(run.finished):
+    if past and seen.is_uncertain(run.finished):
         sink.count(RUNS_UNOBSERVED, ("handover",))
-    return True
+    return past
 
 
 def count_attempts(
@@ -114,12 +116,12 @@ def _count(sink: Sink, run: Run, node: Node, pod: PodEnd | None, shutdown: str, 
         sink.problem("Workflow", problem, detail)
     if problem in ("", "no_finish") and started and finished >= started:
         labels = (ns, pipeline, template, node.type, node.phase or "")
-        sink.observe(TEMPLATE_DURATION, labels, finished - started, exemplar=run.name)
+        sink.observe(TEMPLATE_DURATION, labels, finished - started, exemplar=run.subject)
     if node.type == "Container":
         return  # its pod's node tells the cause and the resources of all containers
     if node.phase != "Succeeded":
         cause = cause_of_node(node, pod, shutdown)
-        sink.count(TEMPLATE_FAILURES, (ns, pipeline, template, cause), exemplar=run.name)
+        sink.count(TEMPLATE_FAILURES, (ns, pipeline, template, cause), exemplar=run.subject)
     if node.type != "Pod":
         return  # Argo gives every other node the sum of all that came after it
     for resource, seconds in (node.resources_duration or {}).items():
@@ -164,4 +166,4 @@ def _observe_gap(
     # was somebody's decision, and no step waited for it.
     if started and previous and previous >= run.started:
         gap = max(0.0, started - previous)
-        sink.observe(STEP_GAP, (run.namespace, run.pipeline), gap, exemplar=run.name)
+        sink.observe(STEP_GAP, (run.namespace, run.pipeline), gap, exemplar=run.subject)

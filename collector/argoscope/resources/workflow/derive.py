@@ -10,6 +10,7 @@ may come from the clock of somebody's laptop.
 
 from array import array
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from sys import intern
 
 from argoscope.metrics.internal import RUNS_UNOBSERVED
@@ -22,36 +23,30 @@ from argoscope.resources.workflow.actions import (
     note_actions,
     note_resumed,
     shutdown_cause,
-    stopped_by_user,
 )
-from argoscope.resources.workflow.attempts import (
-    FUTURE,
-    MAX_NAMES,
-    count_attempts,
-    take_history,
-)
-from argoscope.resources.workflow.causes import cause_of_message, cause_of_node, root_cause
+from argoscope.resources.workflow.attempts import MAX_NAMES, count_attempts, take_history
+from argoscope.resources.workflow.attribution import PREFIX, Attribution
+from argoscope.resources.workflow.endings import count_end, run_cause
 from argoscope.resources.workflow.history import WeekHistory
 from argoscope.resources.workflow.metrics import (
     COMMON_CAUSES,
     FAILURES,
-    RUN_DURATION,
     RUN_PHASES,
     RUNS,
     labels_metric,
 )
 from argoscope.resources.workflow.naming import LABEL_CRON, pipeline_of
 from argoscope.resources.workflow.nodes import SECOND
-from argoscope.resources.workflow.objects import Node, Workflow, inflate
+from argoscope.resources.workflow.objects import Node, Workflow
+from argoscope.resources.workflow.reading import OVER, read_nodes, read_run, report_malformed
 from argoscope.resources.workflow.record import REPLACED, Record
 from argoscope.resources.workflow.stored import CODEC, Stored, pack, run_record, unpack
+from argoscope.resources.workflow.timeline import timeline
+from argoscope.resources.workflow.tracing import Trace, Tracing
 from argoscope.resources.workflow.waits import observe_locks, observe_pending
-from argoscope.resources.world import Key, Run, World
+from argoscope.resources.world import ClosedRun, Key, Run, World
 
 SCHEDULED_TIME = "workflows.argoproj.io/scheduled-time"
-INFLATE_EVERY = 5.0  # seconds: inflating is 60 times the cost of the rest of an event
-_PHASES = frozenset((*RUN_PHASES, "Pending", "Running", ""))
-_OVER = frozenset(RUN_PHASES)
 _NOTHING = array("Q")  # shared by all that have nothing to remember; arrays are never changed here
 
 
@@ -66,6 +61,8 @@ class WorkflowDeriver:
         self._scopes: dict[tuple[str, str], tuple[str, str]] = {}
         self._templates: set[tuple[str, str, str]] = set()
         self._week = WeekHistory(sink)
+        self._attribution = Attribution(world, sink)
+        self._tracing = Tracing(options.traces, world, sink) if options.traces else None
         self._shared: dict[Contribution, Contribution] = {}
         self._next_expiry = 0.0
         self._labels = labels_metric(options.workflow_labels) if options.workflow_labels else None
@@ -75,7 +72,7 @@ class WorkflowDeriver:
     # -- the three ways in
 
     def upsert(self, workflow: Workflow, seen: Seen) -> None:
-        self._report_malformed(workflow)
+        report_malformed(self._sink, workflow)
         uid = workflow.metadata.uid
         record = self._records.get(uid)
         first = record is None
@@ -86,12 +83,15 @@ class WorkflowDeriver:
         run = record.run
         before = (run.phase, run.started, run.finished, run.shutdown)
         note_actions(self._world, self._sink, workflow, record, first, seen)
-        self._read_run(workflow, record, seen)
+        read_run(self._sink, workflow, run, seen)
         self._note_retry(record, started_before=before[1])
-        if first or before != (run.phase, run.started, run.finished, run.shutdown):
+        changed = first or before != (run.phase, run.started, run.finished, run.shutdown)
+        if self._tracing is not None and (changed or not run.trace_id):
+            self._tracing.begin(workflow, record)
+        if changed:
             # Before anything is counted: what pods waited to tell about this run is told now.
             self._world.run_changed(run)
-        nodes = self._nodes(workflow, record, seen)
+        nodes = read_nodes(self._sink, workflow, record, seen)
         if nodes is not None:
             self._derive(workflow, record, nodes, seen, first)
             self._own(workflow, record, nodes, seen)
@@ -108,7 +108,7 @@ class WorkflowDeriver:
         self._journal.changed.add(uid)
         self._sink.own(uid, ())
         run = record.run
-        if run.phase not in _OVER:
+        if run.phase not in OVER:
             # Its end was not written anywhere: counted, never guessed.
             reason = "deleted_running" if workflow is not None else "deleted_unseen"
             self._sink.count(RUNS_UNOBSERVED, (reason,))
@@ -119,7 +119,7 @@ class WorkflowDeriver:
         self._world.run_changed(run)
 
     def changes(self) -> Iterator[tuple[str, bytes | None]]:
-        return self._journal.changes(self._stored)
+        return chain(self._journal.changes(self._stored), self._attribution.changes())
 
     def _stored(self, uid: str) -> Stored | None:
         record = self._records.get(uid)
@@ -129,7 +129,12 @@ class WorkflowDeriver:
         return pack(record, displaced=self._world.runs.get((run.namespace, run.name)) is not run)
 
     def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
-        for uid, stored in self._journal.read(records):
+        live: list[tuple[str, bytes]] = []
+        waiting: list[tuple[str, bytes]] = []
+        for row in records:
+            (waiting if row[0].startswith(PREFIX) else live).append(row)
+        self._attribution.restore(waiting)
+        for uid, stored in self._journal.read(live):
             record, displaced = unpack(uid, stored)
             self._records[uid] = record
             if not displaced:
@@ -137,6 +142,14 @@ class WorkflowDeriver:
 
     def recall(self, runs: Iterable[PastRun]) -> None:
         self._week.recall(runs)
+
+    def finish(self) -> None:
+        """The input has ended: no attempt gets to know more of its pods."""
+        self._attribution.finish()
+
+    def settle(self, now: float) -> None:
+        """Attempts that have waited for their pods are attributed."""
+        self._attribution.tick(now)
 
     def tick(self, now: float) -> None:
         if now >= self._next_expiry:
@@ -147,14 +160,6 @@ class WorkflowDeriver:
         self._week.expose()
 
     # -- reading
-
-    def _report_malformed(self, workflow: Workflow) -> None:
-        where = f"{workflow.metadata.namespace}/{workflow.metadata.name}"
-        for what in workflow.skipped:
-            self._sink.problem("Workflow", "malformed", f"{where} {what}")
-        phase = workflow.status.phase or ""
-        if phase not in _PHASES:
-            self._sink.problem("Workflow", "unknown_phase", f"{where} status.phase {phase!r}")
 
     def _new_record(self, workflow: Workflow) -> Record:
         meta = workflow.metadata
@@ -193,58 +198,6 @@ class WorkflowDeriver:
         for cause in COMMON_CAUSES:
             self._sink.declare(FAILURES, (*key, cause))
 
-    def _read_run(self, workflow: Workflow, record: Record, seen: Seen) -> None:
-        run, status = record.run, workflow.status
-        phase = status.phase or ""
-        if phase in _PHASES:
-            run.phase = intern(phase)
-        run.started = self._time(workflow, "startedAt", status.started_at, seen)
-        run.finished = self._time(workflow, "finishedAt", status.finished_at, seen)
-        run.shutdown = intern(workflow.spec.shutdown)
-        run.by_user = stopped_by_user(workflow)
-        if not run.entrypoint:
-            stored = status.stored_workflow_template_spec
-            run.entrypoint = intern(stored.entrypoint) if stored else ""
-
-    def _time(self, workflow: Workflow, field: str, text: str | None, seen: Seen) -> float:
-        value = unix(text)
-        problem = ""
-        if text and not value:
-            problem = "bad_time"
-        elif value > seen.at + FUTURE:
-            problem, value = "future_time", 0.0
-        if problem:
-            meta = workflow.metadata
-            where = f"{meta.namespace}/{meta.name} status.{field} {text!r}"
-            self._sink.problem("Workflow", problem, where)
-        return value
-
-    def _nodes(self, workflow: Workflow, record: Record, seen: Seen) -> dict[str, Node] | None:
-        """The nodes of the status; None when it is too early to inflate them again."""
-        status = workflow.status
-        if status.nodes:
-            for key, node in status.nodes.items():
-                if not node.id:
-                    node.id = key
-            return status.nodes
-        if status.compressed_nodes:
-            if record.run.phase not in _OVER and seen.at < record.next_inflate:
-                return None
-            record.next_inflate = seen.at + INFLATE_EVERY
-            return self._inflate(status.compressed_nodes, record.run)
-        return {}
-
-    def _inflate(self, compressed: str, run: Run) -> dict[str, Node]:
-        skipped: list[str] = []
-        nodes: dict[str, Node] = {}
-        try:
-            nodes = inflate(compressed, skipped)
-        except ValueError as error:
-            self._problem("compressed_nodes", run, str(error))
-        for what in skipped:
-            self._problem("malformed", run, what)
-        return nodes
-
     # -- deriving
 
     def _derive(
@@ -265,10 +218,15 @@ class WorkflowDeriver:
         if record.counted:
             return
         shutdown = shutdown_cause(self._world, workflow, run)
+        trace = None
+        if run.phase in OVER and self._tracing is not None:
+            trace = self._tracing.decide(workflow, record)
         count_attempts(self._world, self._sink, record, nodes, shutdown, self._templates, seen)
         note_resumed(self._sink, record, nodes, count=True)
-        if run.phase in _OVER:
-            self._count_run(workflow, record, nodes, shutdown, seen)
+        if run.phase in OVER:
+            cause = run_cause(self._world, workflow, run, nodes, shutdown)
+            count_end(self._sink, workflow, record, nodes, cause)
+            self._close_attempt(workflow, record, nodes, cause, seen, trace)
 
     def _take_history(
         self, workflow: Workflow, record: Record, nodes: dict[str, Node], seen: Seen
@@ -277,7 +235,7 @@ class WorkflowDeriver:
         run = record.run
         if take_history(self._sink, record, nodes, seen) and (run.finished or seen.inherited):
             shutdown = shutdown_cause(self._world, workflow, run)
-            cause = self._run_cause(workflow, run, nodes, shutdown)
+            cause = run_cause(self._world, workflow, run, nodes, shutdown)
             self._close_attempt(workflow, record, nodes, cause, seen, counted=False)
 
     def _note_retry(self, record: Record, started_before: float) -> None:
@@ -288,7 +246,7 @@ class WorkflowDeriver:
         run = record.run
         moved = started_before > 0 and run.started > 0 and run.started != started_before
         if record.counted:
-            if not moved and run.phase in _OVER:
+            if not moved and run.phase in OVER:
                 return
             record.since, record.counted = record.counted, 0.0
         elif moved:
@@ -298,35 +256,6 @@ class WorkflowDeriver:
         record.nodes = REPLACED
         count_action(self._sink, run, "retry")
 
-    def _count_run(
-        self,
-        workflow: Workflow,
-        record: Record,
-        nodes: dict[str, Node],
-        shutdown: str,
-        seen: Seen,
-    ) -> None:
-        run = record.run
-        key = (run.namespace, run.pipeline)
-        self._sink.count(RUNS, (*key, run.phase), exemplar=run.name)
-        duration = run.finished - run.started
-        if run.started and run.finished and duration >= 0:
-            self._sink.observe(RUN_DURATION, (*key, run.phase), duration, exemplar=run.name)
-        elif run.started and not workflow.status.finished_at:
-            self._problem("no_finish", run, f"{run.phase} without status.finishedAt")
-        elif run.started and run.finished:
-            self._problem("negative_duration", run, "finishedAt before startedAt")
-        cause = self._run_cause(workflow, run, nodes, shutdown)
-        if cause:
-            self._sink.count(FAILURES, (*key, cause), exemplar=run.name)
-        if workflow.status.offload_node_status_version and not nodes and not record.offloaded:
-            record.offloaded = True
-            self._sink.count(RUNS_UNOBSERVED, ("offloaded",))
-        self._close_attempt(workflow, record, nodes, cause, seen)
-
-    def _problem(self, reason: str, run: Run, detail: str) -> None:
-        self._sink.problem("Workflow", reason, f"{run.namespace}/{run.name} {detail}")
-
     def _close_attempt(
         self,
         workflow: Workflow,
@@ -334,6 +263,7 @@ class WorkflowDeriver:
         nodes: dict[str, Node],
         cause: str,
         seen: Seen,
+        trace: Trace | None = None,
         *,
         counted: bool = True,
     ) -> None:
@@ -343,25 +273,17 @@ class WorkflowDeriver:
         left = array("Q", (key for key in record.done if key & SECOND >= record.counted))
         record.done = left or _NOTHING
         record.waiting = None
+        # Before what is known of its pods is dropped: it may wait for more of that.
+        if counted and run.finished:
+            line = timeline(workflow, record, nodes, cause, trace=trace)
+            self._world.run_closed(ClosedRun(line, workflow.raw, seen.size))
+            self._attribution.add(line, seen.at)
+        record.held, record.suspensions, record.was_locked = None, (), False
         self._world.drop_pod_ends((run.namespace, run.name))
         # Recalled: of an earlier life, or imported while the daemon was away.
         if not self._week.is_recalled(run.uid, record.counted):
             self._week.add((run.namespace, run.pipeline), record.counted, cause)
         self._sink.record(run_record(workflow, record, nodes, cause, counted=counted))
-
-    def _run_cause(
-        self, workflow: Workflow, run: Run, nodes: dict[str, Node], shutdown: str
-    ) -> str:
-        """Why the run failed; empty if it succeeded."""
-        if run.phase == "Succeeded":
-            return ""
-        if shutdown:
-            return shutdown
-        leaf = root_cause(nodes, run.name)
-        if leaf is not None and leaf.message:
-            ends = self._world.pod_ends.get((run.namespace, run.name), {})
-            return cause_of_node(leaf, ends.get(leaf.id), "")
-        return cause_of_message(workflow.status.message or "")
 
     # -- gauges
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from argoscope.resources._base import Contribution
 from argoscope.resources._time import unix
+from argoscope.resources.workflow.blocked import WAITING, blocked_reason
 from argoscope.resources.workflow.metrics import (
     ACTIVE,
     INFO,
@@ -20,24 +21,11 @@ from argoscope.resources.workflow.metrics import (
     SUSPENDED_OLDEST,
 )
 from argoscope.resources.workflow.objects import Node, Workflow
+from argoscope.resources.workflow.progress import progress
 from argoscope.resources.world import Run
 
 _LEAVES = frozenset(LEAF_TYPES)
 _OVER = frozenset(RUN_PHASES)
-WAITING = "Waiting for "
-
-
-def blocked_reason(message: str) -> str:
-    """Why a node has no pod: quota, forbidden, lock, parallelism; empty when nothing says so."""
-    if message.startswith(WAITING) and " lock" in message:
-        return "lock"
-    if "exceeded quota" in message or "rate-limit" in message:
-        return "quota"
-    if " is forbidden" in message:
-        return "forbidden"
-    if "too many workflows are already running" in message or "parallelism" in message:
-        return "parallelism"
-    return ""
 
 
 def unfinished_leaves(nodes: dict[str, Node]) -> list[Node]:
@@ -90,6 +78,7 @@ def contributions(
         found.extend(_blocked(workflow, run, leaves))
         found.extend(_suspended(run, leaves, suspended_since))
         found.extend(_locks(workflow, leaves))
+        found.extend(progress(workflow, run, nodes, leaves, state))
     return (*found, *extra)
 
 

@@ -31,17 +31,18 @@ class WeekHistory:
 
         What people and policies ended is no failure.
         """
-        insort(self._completed.setdefault(key, array("d")), finished)
+        _insert(self._completed, key, finished)
         if cause and cause not in POLICY_CAUSES:
-            insort(self._failed.setdefault(key, array("d")), finished)
+            _insert(self._failed, key, finished)
         self._dirty.add(key)
 
     def recall(self, runs: Iterable[PastRun]) -> None:
         """Take the run records of the last week, oldest first; once."""
         recalled = array("Q")
         for run in runs:
-            self.add((run.namespace, run.pipeline), run.finished, run.cause)
-            recalled.append(_digest(run.uid, run.finished))
+            key, finished = (run.namespace, run.pipeline), run.finished
+            self.add(key, finished, run.cause)
+            recalled.append(_digest(run.uid, finished))
         self._recalled = array("Q", sorted(recalled))
 
     def is_recalled(self, uid: str, finished: float) -> bool:
@@ -79,6 +80,16 @@ class WeekHistory:
                 (FAILED_7D, key, float(len(self._failed.get(key, ())))),
             )
         self._sink.own(f"week/{key[0]}/{key[1]}", gauges)
+
+
+def _insert(ends: "dict[Key, array[float]]", key: Key, finished: float) -> None:
+    times = ends.get(key)
+    if times is None:
+        ends[key] = array("d", (finished,))
+    elif finished >= times[-1]:
+        times.append(finished)
+    else:
+        insort(times, finished)
 
 
 def _digest(uid: str, finished: float) -> int:

@@ -31,6 +31,27 @@ STATES = ("pending", "running", "suspended", "waiting_lock")
 ACTIONS = ("stop", "terminate", "retry", "resubmit", "suspend", "resume")
 LEAF_TYPES = ("Pod", "Container", "HTTP", "Plugin", "Suspend")
 
+PATH_CAUSES = (
+    "queue",
+    "lock",
+    "approval",
+    "backoff",
+    "schedule",
+    "prepare",
+    "pull",
+    "init",
+    "main",
+    "wait",
+    "gap",
+    "retry",
+    "unknown",
+)
+RULE = Label(name="rule", help="Rule of advice, a section of docs/advice.md")
+PATH_CAUSE = Label(
+    name="cause",
+    help="What the time on the critical path went to; docs/critical-path.md says what each is",
+    values=PATH_CAUSES,
+)
 PHASE = Label(name="phase", help="Phase in which the attempt ended", values=RUN_PHASES)
 STATE = Label(name="state", help="What an unfinished workflow is doing", values=STATES)
 CAUSE = Label(name="cause", help="Why it failed", values=CAUSES)
@@ -38,6 +59,12 @@ NODE_TYPE = Label(name="node_type", help="Argo's type of the leaf node", values=
 ACTION = Label(name="action", help="What somebody did to the workflow", values=ACTIONS)
 BLOCKED_REASONS = ("quota", "forbidden", "lock", "parallelism")
 BLOCKED = Label(name="reason", help="What keeps the node from starting", values=BLOCKED_REASONS)
+WAITS_FOR = Label(
+    name="waits_for",
+    help="Whose turn it is: running_nodes (a pod runs), pending_nodes (none runs yet), controller "
+    "(no node is unfinished: Argo should go on)",
+    values=("running_nodes", "pending_nodes", "controller"),
+)
 STORAGE = Label(
     name="storage",
     help="Where the nodes of the status are",
@@ -192,6 +219,34 @@ SUSPENDED_OLDEST = Metric(
     age=True,
     help="Age of the approval or suspension that has waited longest",
 )
+PENDING_OLDEST = Metric(
+    name="argo.workflow.pending_oldest",
+    instrument=Instrument.GAUGE,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE),
+    combine=Combine.MIN,
+    age=True,
+    help="Age of the workflow that has been pending longest, without those that wait for a lock",
+)
+IDLE_OLDEST = Metric(
+    name="argo.workflow.idle_oldest",
+    instrument=Instrument.GAUGE,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE, WAITS_FOR),
+    combine=Combine.MIN,
+    age=True,
+    help="Time since a node last started or ended, of the running workflow for which that is "
+    "longest; suspended ones and those that wait for a lock or for a retry's backoff are left out",
+)
+BLOCKED_OLDEST = Metric(
+    name="argo.workflow.blocked_oldest",
+    instrument=Instrument.GAUGE,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE, BLOCKED),
+    combine=Combine.MIN,
+    age=True,
+    help="How long the workflow or node has waited without a pod that waits longest",
+)
 LOCK_WAIT = Metric(
     name="argo.workflow.lock_wait",
     instrument=Instrument.HISTOGRAM,
@@ -220,6 +275,42 @@ RESOURCE_SECONDS = Metric(
     unit="s",
     labels=(NAMESPACE, PIPELINE, RESOURCE_NAME),
     help="Sum of resourcesDuration of pods: requested amount times seconds, indicative",
+)
+CRITICAL_PATH = Metric(
+    name="argo.workflow.critical_path",
+    instrument=Instrument.COUNTER,
+    unit="s",
+    labels=(NAMESPACE, PIPELINE, PATH_CAUSE),
+    help="Time of run attempts that ended, from creation to finish, divided among causes along the "
+    "critical path; the causes add up to the whole exactly",
+)
+CRITICAL_SHARE = Metric(
+    name="argo.workflow.critical_path.share",
+    instrument=Instrument.HISTOGRAM,
+    unit="1",
+    labels=(NAMESPACE, PIPELINE, PATH_CAUSE),
+    help="Part of a run attempt's time that went to a cause, of the attempts in which it took any",
+    buckets=(0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1),
+    cardinality="pipelines x causes that occur, mostly five; each with the histogram's buckets",
+)
+OVERHEAD = Metric(
+    name="argo.workflow.overhead_ratio",
+    instrument=Instrument.HISTOGRAM,
+    unit="1",
+    labels=(NAMESPACE, PIPELINE),
+    help="Part of a run attempt's time in which no main container on its critical path ran: "
+    "1 - main / total",
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1),
+)
+FINDINGS = Metric(
+    name="argo.pipeline.findings",
+    instrument=Instrument.GAUGE,
+    unit="{finding}",
+    labels=(NAMESPACE, PIPELINE, RULE),
+    combine=Combine.MAX,
+    help="1 for each piece of advice about the pipeline's latest run that has ended; absent where "
+    "there is nothing to say",
+    cardinality="pipelines x rules that fire, mostly none to three",
 )
 INFO = Metric(
     name="argo.workflow.info",

@@ -30,18 +30,19 @@ def attempt_key(node: Node) -> int:
     return digest << 32 | int(unix(node.started_at)) & SECOND
 
 
-def is_attempt(node: Node, run_over: bool) -> bool:
-    """Whether a leaf node is a finished attempt.
+def finished_attempts(nodes: dict[str, Node], run_over: bool) -> list[Node]:
+    """The leaf nodes that are a finished attempt, in the nodes' order.
 
     A daemon has a finishedAt while it is Running; a Failed node without finishedAt may still
     become Succeeded (`argo terminate`), so it counts only once the run is over. Skipped, omitted
     and memoized nodes ran nothing.
     """
-    if not (node.finished_at or run_over) or node.type not in _LEAVES:
-        return False
-    if node.phase not in _TERMINAL:
-        return False
-    return node.memoization_status is None or not node.memoization_status.hit
+    return [
+        node
+        for node in nodes.values()
+        if (node.finished_at or run_over) and node.type in _LEAVES and node.phase in _TERMINAL
+        if node.memoization_status is None or not node.memoization_status.hit
+    ]
 
 
 def new_attempts(
@@ -57,13 +58,7 @@ def new_attempts(
 
     ``replaced``: some of ``done`` may be gone, or in another order.
     """
-    finished = [
-        node
-        for node in nodes.values()
-        # What is_attempt asks, without the cost of a call for each of mostly finished nodes.
-        if (node.finished_at or run_over) and node.type in _LEAVES and node.phase in _TERMINAL
-        if node.memoization_status is None or not node.memoization_status.hit
-    ]
+    finished = finished_attempts(nodes, run_over)
     if since:
         finished = [node for node in finished if unix(node.started_at) >= since]
     more = len(finished) - len(done)

@@ -91,6 +91,7 @@ class Spec(msgspec.Struct, gc=False, rename="camel"):
     entrypoint: str = ""
     shutdown: str = ""
     suspend: bool | None = None
+    parallelism: Any = None
     workflow_template_ref: WorkflowTemplateRef | None = None
     ttl_strategy: dict[str, Any] | None = None
 
@@ -99,6 +100,7 @@ class StoredSpec(msgspec.Struct, gc=False, rename="camel"):
     """``status.storedWorkflowTemplateSpec``: the spec merged with that of the template."""
 
     entrypoint: str = ""
+    parallelism: Any = None
     ttl_strategy: dict[str, Any] | None = None
 
 
@@ -120,6 +122,8 @@ class Workflow(msgspec.Struct, gc=False):
     status: Status = msgspec.field(default_factory=Status)
     skipped: list[str] = msgspec.field(default_factory=list, name="_skipped")
     """What was malformed and left out: not part of the object."""
+    raw: msgspec.Raw | bytes = msgspec.field(default=b"", name="_raw")
+    """The JSON that it was read from; not part of the object."""
 
 
 _decoder = msgspec.json.Decoder(Workflow)
@@ -139,9 +143,11 @@ def decode(raw: bytes | msgspec.Raw) -> Workflow:
     Raises msgspec.MsgspecError when not even the metadata can be read.
     """
     try:
-        return _decoder.decode(raw)
+        workflow = _decoder.decode(raw)
     except msgspec.ValidationError:
-        return _decode_by_parts(raw)
+        workflow = _decode_by_parts(raw)
+    workflow.raw = raw
+    return workflow
 
 
 def _decode_by_parts(raw: bytes | msgspec.Raw) -> Workflow:

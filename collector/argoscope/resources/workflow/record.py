@@ -28,7 +28,15 @@ class Record(msgspec.Struct, gc=False):
     """Node id -> since when it waits for a lock."""
     waited: bool = False
     """The workflow as a whole was seen waiting for a lock."""
+    was_locked: bool = False
+    """It waited for one before its first attempt started."""
+    held: dict[str, tuple[str, float]] | None = None
+    """Node id -> (lock or queue, until when): as ``timeline.Timeline.held``."""
+    suspensions: tuple[tuple[float, float], ...] = ()
+    """(since, until) of this attempt, as far as they have ended."""
     resumed: int = 0
     """Suspend nodes that were resumed by somebody, counted."""
     offloaded: bool = False
+    traced: str = ""
+    """Trace id of the attempt that was traced last; empty for none."""
     next_inflate: float = 0.0

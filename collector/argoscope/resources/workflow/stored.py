@@ -10,14 +10,14 @@ from argoscope.resources._base import RunRecord
 from argoscope.resources._records import Codec
 from argoscope.resources._time import unix
 from argoscope.resources.workflow.actions import LABEL_ACTION
-from argoscope.resources.workflow.nodes import is_attempt, retry_children, retry_index
+from argoscope.resources.workflow.nodes import finished_attempts, retry_children, retry_index
 from argoscope.resources.workflow.objects import Node, Workflow
 from argoscope.resources.workflow.record import REPLACED, Record
 from argoscope.resources.world import Run
 
 LABEL_ACTOR = "workflows.argoproj.io/actor"
 
-_BY_USER, _PENDING_SEEN, _WAITED, _OFFLOADED, _DISPLACED = (1 << bit for bit in range(5))
+_BY_USER, _PENDING_SEEN, _WAITED, _OFFLOADED, _DISPLACED, _LOCKED = (1 << bit for bit in range(6))
 
 
 class Stored(msgspec.Struct, array_like=True, gc=False):
@@ -44,6 +44,9 @@ class Stored(msgspec.Struct, array_like=True, gc=False):
     done: bytes
     """Little-endian 64-bit integers."""
     waiting: dict[str, float] | None
+    held: dict[str, tuple[str, float]] | None = None
+    suspensions: tuple[tuple[float, float], ...] = ()
+    traced: str = ""
 
 
 CODEC: Codec[Stored] = Codec(1, Stored)
@@ -58,6 +61,7 @@ def pack(record: Record, *, displaced: bool) -> Stored:
         | record.waited * _WAITED
         | record.offloaded * _OFFLOADED
         | displaced * _DISPLACED
+        | record.was_locked * _LOCKED
     )
     return Stored(
         namespace=run.namespace,
@@ -80,6 +84,9 @@ def pack(record: Record, *, displaced: bool) -> Stored:
         flags=flags,
         done=_ordered(record.done).tobytes(),
         waiting=record.waiting,
+        held=record.held,
+        suspensions=record.suspensions,
+        traced=record.traced,
     )
 
 
@@ -115,8 +122,12 @@ def unpack(uid: str, stored: Stored) -> tuple[Record, bool]:
         suspended_since=stored.suspended_since,
         waiting=stored.waiting,
         waited=bool(flags & _WAITED),
+        was_locked=bool(flags & _LOCKED),
+        held=stored.held,
+        suspensions=stored.suspensions,
         resumed=stored.resumed,
         offloaded=bool(flags & _OFFLOADED),
+        traced=stored.traced,
     )
     return record, bool(flags & _DISPLACED)
 
@@ -134,7 +145,9 @@ def run_record(
 ) -> RunRecord:
     """The attempt of the run that has just ended; of its nodes those that it ran itself."""
     run, labels = record.run, workflow.metadata.labels or {}
-    ran = [n for n in nodes.values() if is_attempt(n, True) and unix(n.started_at) >= record.since]
+    ran = finished_attempts(nodes, True)
+    if record.since:
+        ran = [node for node in ran if unix(node.started_at) >= record.since]
     retried = retry_children(nodes)
     return RunRecord(
         uid=run.uid,

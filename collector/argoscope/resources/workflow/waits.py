@@ -2,7 +2,7 @@
 
 from argoscope.resources._base import Seen, Sink
 from argoscope.resources._time import unix
-from argoscope.resources.workflow.gauges import WAITING
+from argoscope.resources.workflow.blocked import WAITING, blocked_reason
 from argoscope.resources.workflow.metrics import LOCK_WAIT, RUN_PENDING
 from argoscope.resources.workflow.objects import Node, Workflow
 from argoscope.resources.workflow.record import Record
@@ -21,7 +21,7 @@ def observe_pending(sink: Sink, record: Record, nodes: dict[str, Node]) -> None:
         sink.problem("Workflow", "negative_duration", detail)
         return
     key = (run.namespace, run.pipeline)
-    sink.observe(RUN_PENDING, key, run.started - run.created, exemplar=run.name)
+    sink.observe(RUN_PENDING, key, run.started - run.created, exemplar=run.subject)
 
 
 def observe_locks(
@@ -30,16 +30,16 @@ def observe_locks(
     run = record.run
     key = (run.namespace, run.pipeline)
     if not run.started and (workflow.status.message or "").startswith(WAITING):
-        record.waited = True
+        record.waited = record.was_locked = True
     elif record.waited and run.started:
         record.waited = False
         sink.observe(LOCK_WAIT, key, max(0.0, run.started - run.created))
+    pending = [node for node in nodes.values() if node.phase == "Pending"]
+    _note_held(record, pending, seen)
     waiting = {
         node.id: unix(node.started_at)
-        for node in nodes.values()
-        if node.phase == "Pending"
-        and node.synchronization_status is not None
-        and node.synchronization_status.waiting
+        for node in pending
+        if node.synchronization_status is not None and node.synchronization_status.waiting
     }
     for node_id, since in (record.waiting or {}).items():
         node = nodes.get(node_id)
@@ -48,3 +48,22 @@ def observe_locks(
             end = min(seen.at, unix(node.finished_at) or seen.at)
             sink.observe(LOCK_WAIT, key, max(0.0, end - since))
     record.waiting = waiting or None
+
+
+def _note_held(record: Record, pending: list[Node], seen: Seen) -> None:
+    """Which nodes wait for a lock or a quota: when that is over no status tells of it."""
+    holds = {}
+    for node in pending:
+        sync = node.synchronization_status
+        reason = "lock" if sync is not None and sync.waiting else blocked_reason(node.message or "")
+        if reason:
+            holds[node.id] = ("lock" if reason == "lock" else "queue", 0.0)
+    held = record.held
+    if held is None:
+        record.held = holds or None
+        return
+    for node_id, (cause, until) in held.items():
+        if node_id not in holds:
+            holds[node_id] = (cause, until or seen.at)
+    if holds != held:
+        record.held = holds

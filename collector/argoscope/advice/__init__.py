@@ -1,0 +1,1 @@
+"""Advice: what could be done about a run, with the evidence for it. One file a rule."""

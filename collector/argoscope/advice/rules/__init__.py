@@ -1,0 +1,1 @@
+"""The rules: each file here ends in ``RULE = Rule(...)``, and is found by itself."""

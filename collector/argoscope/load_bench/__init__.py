@@ -1,0 +1,1 @@
+"""``argoscope bench``: loads a cluster with Workflows or Rollouts and times their ends."""

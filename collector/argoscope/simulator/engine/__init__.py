@@ -1,0 +1,1 @@
+"""What happens in the simulated cluster: controllers and a kubelet in virtual time."""

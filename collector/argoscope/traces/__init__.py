@@ -1,0 +1,1 @@
+"""Run attempts that have ended, as OTLP traces: spans made of timelines, kept until received."""
