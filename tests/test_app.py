@@ -7,12 +7,12 @@ import pytest
 from argoscope.export.otlp import OtlpExporter
 from argoscope.export.otlp_settings import OtlpSettings
 from argoscope.monitor import Monitor
+from argoscope.resources._load import load
 from argoscope.settings import Labels, Resources, Series, Settings
 from argoscope.simulator.api_server import ApiServer
-from argoscope.simulator.cluster import KINDS
-from argoscope.simulator.workload import Workload
 from support.api_server import EPOCH, virtual_clock
 from support.scrape import OPENMETRICS, Key, key, parse, values
+from support.scripted.workload import Workload
 from support.serving import Site, daemon, ready, workflow
 
 pytestmark = pytest.mark.looptime
@@ -57,13 +57,13 @@ async def test_a_run_that_ends_under_its_eyes_is_counted_and_one_of_before_is_hi
     assert before[key("argo_workflow_active", namespace="ci", pipeline="build", state="running")]
 
 
-async def test_workflows_are_listed_before_the_pods_that_they_explain(api: ApiServer) -> None:
+async def test_crons_are_listed_first_and_workflows_before_their_pods(api: ApiServer) -> None:
     async with daemon(api) as found:
         await ready(found)
     first = list(dict.fromkeys(path.partition("?")[0] for _, path in api.requests))
     plurals = [path.rpartition("/")[2] for path in first]
-    assert plurals.index("workflows") < plurals.index("cronworkflows") < plurals.index("pods")
-    assert set(plurals) == {kind.plural for kind in KINDS}
+    assert plurals.index("cronworkflows") < plurals.index("workflows") < plurals.index("pods")
+    assert set(plurals) == {resource.plural for resource in load()}
 
 
 async def test_a_kind_that_rbac_refuses_is_named_with_what_to_grant(api: ApiServer) -> None:

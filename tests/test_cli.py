@@ -83,7 +83,7 @@ def test_the_configuration_file_may_be_named_by_the_environment(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("form", "start"),
-    [("table", "Node"), ("json", "["), ("markdown", "# Metrics\n")],
+    [("table", "CronWorkflow"), ("json", "["), ("markdown", "# Metrics\n")],
 )
 def test_metrics_are_listed_in_every_format(form: str, start: str) -> None:
     code, text, err = run("metrics", "--format", form)

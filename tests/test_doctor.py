@@ -15,9 +15,10 @@ from argoscope import doctor
 from argoscope.cli import main
 from argoscope.doctor import Finding, Level
 from argoscope.kube.config import Access, Static
+from argoscope.rbac import VERBS
 from argoscope.resources._load import load
 from argoscope.server import bind
-from argoscope.settings import Lease, Resources, Settings
+from argoscope.settings import Authentication, Lease, Resources, Settings
 from argoscope.simulator.api_server import ApiServer
 from argoscope.simulator.cluster import Kind
 from argoscope.simulator.faults import Fault
@@ -63,6 +64,41 @@ async def test_a_verb_that_is_not_allowed_comes_with_the_command_that_grants_it(
     )
     assert found["access nodes"].level is Level.DEGRADED, "optional"
     assert found["access rollouts.argoproj.io"].level is Level.NOTE, "get is for people"
+
+
+async def test_each_verb_of_each_kind_is_missed_on_its_own(api: ApiServer) -> None:
+    for kind in load():
+        for verb in VERBS:
+            api.denied = {(verb, kind.plural)}
+            found = await examine(api)
+            amiss = {
+                subject: finding
+                for subject, finding in found.items()
+                if finding.level is not Level.OK and subject != "otlp"
+            }
+            what = f"{kind.plural}.{kind.group}" if kind.group else kind.plural
+            assert list(amiss) == [f"access {what}"]
+            finding = amiss[f"access {what}"]
+            assert finding.message == f"not allowed in the whole cluster: {verb}"
+            assert f"--verb=get,list,watch --resource={what}," in finding.advice
+
+
+async def test_the_permission_to_review_tokens_is_asked_for_where_they_are_reviewed(
+    api: ApiServer,
+) -> None:
+    tokens, access = (
+        "access tokenreviews.authentication.k8s.io",
+        "access subjectaccessreviews.authorization.k8s.io",
+    )
+    settings = Settings(authentication=Authentication(tokens="review"))
+    found = await examine(api, settings)
+    assert (found[tokens].level, found[access].level) == (Level.OK, Level.OK)
+    api.denied = {("create", "subjectaccessreviews")}
+    found = await examine(api, settings)
+    assert (found[tokens].level, found[access].level) == (Level.OK, Level.MISSING)
+    assert found[access].message == "not allowed: create; nobody is let in by a token"
+    assert "ClusterRole argoscope-reviewer" in found[access].advice
+    assert tokens not in await examine(api), "nobody is asked for a token"
 
 
 async def test_permissions_are_asked_in_each_namespace(api: ApiServer) -> None:

@@ -27,6 +27,9 @@ from argoscope.watch.intake import Intake
 from support.recordings import RECORDINGS, events
 from support.workflow_recount import OVER, Recount, recount
 
+IN_PASSING = ("lock", "queue", "unknown")
+"""Causes of a node's time that can't be told apart once it is over, unless its pod is known."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -69,7 +72,9 @@ class Daemon:
         self.problems: list[tuple[str, str, str]] = []
         self.now = 0.0
         self.registry = Registry(RESOURCE.metrics, now=lambda: self.now)
-        pipeline = Pipeline((RESOURCE,), self.registry, report=lambda *p: self.problems.append(p))
+        pipeline = self.pipeline = Pipeline(
+            (RESOURCE,), self.registry, report=lambda *p: self.problems.append(p)
+        )
         pipeline.world.cron_policies["ml", "replace-long"] = "Replace"
         self.intake = Intake(RESOURCE, pipeline)
 
@@ -100,12 +105,22 @@ class Daemon:
         assert not [problem for problem in self.problems if problem[1] != "no_finish"]
 
     def counters(self) -> dict[str, dict[Any, float]]:
-        """Everything that was counted; lock waits, that only events can tell, left out."""
-        return {
+        """Everything that was counted, short of what only events in passing can tell: how long
+        a lock was waited for, and whether a node without a pod was held back or is unknown.
+
+        Nothing is told of pods here, so runs wait for them no longer.
+        """
+        self.pipeline.finish()
+        found = {
             metric.name: {labels: n for labels, n in self.registry.samples(metric) if n}
             for metric in (*RESOURCE.metrics, RUNS_UNOBSERVED)
-            if metric.instrument != "gauge" and metric is not m.LOCK_WAIT
+            if metric.instrument != "gauge" and metric not in (m.LOCK_WAIT, m.CRITICAL_SHARE)
         }
+        path: Counter[Any] = Counter()
+        for (*run, cause), seconds in found[m.CRITICAL_PATH.name].items():
+            path[(*run, "held" if cause in IN_PASSING else cause)] += seconds
+        found[m.CRITICAL_PATH.name] = {labels: round(n, 3) for labels, n in path.items()}
+        return found
 
 
 @cache

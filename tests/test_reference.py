@@ -13,7 +13,7 @@ from argoscope.resources._reasons import ADVICE
 DOCS = Path(__file__).parents[1] / "docs"
 
 
-@pytest.mark.parametrize("name", ["metrics.md", "configuration.md"])
+@pytest.mark.parametrize("name", ["metrics.md", "configuration.md", "advice.md"])
 def test_docs_equal_what_is_generated(name: str, tmp_path: Path) -> None:
     reference.write(tmp_path)
     assert (DOCS / name).read_text() == (tmp_path / name).read_text(), "run make generate"

@@ -18,8 +18,8 @@ from typing import Any
 import cluster as synthetic
 from aiohttp import ClientSession
 
-from argoscope.demo import _kubeconfig
 from argoscope.simulator.api_server import ApiServer
+from argoscope.simulator.kubeconfig import kubeconfig
 
 RATE = 1000  # events a second
 STEP = 0.02  # seconds between two batches of events
@@ -56,7 +56,7 @@ async def _measure(seconds: float) -> tuple[list[float], float, float]:
         pods = _pods(server, 500)
         with tempfile.TemporaryDirectory() as folder:
             config = Path(folder) / "kubeconfig"
-            config.write_text(_kubeconfig(server.address))
+            config.write_text(kubeconfig(server.address))
             daemon, address = await _start(config)
             try:
                 await _ready(session, address)

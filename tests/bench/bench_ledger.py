@@ -106,11 +106,13 @@ def record(seeded: random.Random, number: int, finished: float) -> RunRecord:
     )
 
 
-def change(number: int) -> Change:
+def change(number: int, version: int = 0) -> Change:
+    """A record that is not as it was: SQLite does not write a page anew that stays the same."""
     uid = str(UUID(int=number * 7919 << 64 | number, version=4))
+    changed = version.to_bytes(8, "little")
     if number < LIVE // 6:
-        return "large", uid, b"\1" * 1024
-    return "small", uid, b"\1" * 200
+        return "large", uid, changed + b"\1" * 1016
+    return "small", uid, changed + b"\1" * 192
 
 
 async def commits(ledger: Ledger, registry: Registry, count: int) -> list[dict[str, Any]]:
@@ -149,7 +151,7 @@ def p99(seconds: list[float]) -> float:
 
 
 def changes(seeded: random.Random) -> Iterator[Change]:
-    return (change(seeded.randrange(LIVE)) for _ in range(EVENTS))
+    return (change(seeded.randrange(LIVE), seeded.getrandbits(63)) for _ in range(EVENTS))
 
 
 def count_one(registry: Registry, seeded: random.Random) -> None:

@@ -3,28 +3,34 @@
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
-from argoscope.simulator import objects as make
+sys.path.append(str(Path(__file__).parents[1]))  # as a script it has only its own folder
+
+from support.scripted import objects as make
 
 BEGIN = 1_760_000_000.0
 PIPELINES = 200
 NAMESPACES = 20
 
 
-def workflow(index: int, nodes: int, random: Random, *, running: bool) -> dict[str, Any]:
+def workflow(
+    index: int, nodes: int, random: Random, *, running: bool, created: float | None = None
+) -> dict[str, Any]:
     """A Workflow of one Steps node, one StepGroup and ``nodes - 2`` pods (860 bytes a node)."""
+    created = BEGIN + index if created is None else created
     pipeline = index % PIPELINES
     name = f"pipeline-{pipeline}-{make.suffix(random)}{index}"
     found = make.workflow(
         name,
         f"team-{pipeline % NAMESPACES}",
-        BEGIN + index,
+        created,
         random,
         generate_name=f"pipeline-{pipeline}-",
     )
-    start = BEGIN + index + 1
+    start = created + 1
     root = make.node(name, name, name, "Steps", start, template="main")
     group = make.node(name, f"{name}[0]", "[0]", "StepGroup", start, boundary=name)
     group["children"] = []
@@ -71,13 +77,15 @@ def workflow(index: int, nodes: int, random: Random, *, running: bool) -> dict[s
     return found
 
 
-def pods_of(owner: dict[str, Any], count: int, random: Random) -> Iterator[dict[str, Any]]:
+def pods_of(
+    owner: dict[str, Any], count: int, random: Random, created: float = BEGIN + 10
+) -> Iterator[dict[str, Any]]:
     """``count`` finished pods of a workflow, with managedFields as the API server sends them."""
     nodes = [n for n in owner["status"]["nodes"].values() if n["type"] == "Pod"][:count]
     filler = {"f:status": {f"f:field-{i}": {"f:lastTransitionTime": {}} for i in range(150)}}
     for node in nodes:
-        pod = make.pod(owner, node, BEGIN + 10, random)
-        start = BEGIN + 15
+        pod = make.pod(owner, node, created, random)
+        start = created + 5
         pod["metadata"]["resourceVersion"] = str(random.getrandbits(40))
         pod["metadata"]["managedFields"] = [{"manager": "kubelet", "fieldsV1": filler}]
         pod["status"] = {

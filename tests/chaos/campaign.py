@@ -33,6 +33,7 @@ _STEP = 0.04
 _LINES, _BURSTS, _EACH_GHOST, _RELEASES, _WAITING = 12, 2, 2, 3, 2
 _FEWER_LINES = 4
 _MOMENTS = ("random", "random", "commit", "commit", "blocked", "blocked", "export", "start")
+"""Drawn like cards: as many kills as this has, and each of them was one."""
 
 
 @dataclass
@@ -76,6 +77,7 @@ class Campaign:
         self._folder = folder
         self._say = say
         self._random = Random(seed)
+        self._cards: list[str] = []
         self.stage = Stage(self._ground, Random(seed + 1))
         self._actors: list[Actor] = []
         self._ghosts: list[Ghost] = []
@@ -151,7 +153,9 @@ class Campaign:
         self.stage.alive = False
 
     async def _live_and_die(self) -> None:
-        moment = self._random.choice(_MOMENTS)
+        if not self._cards:
+            self._cards = self._random.sample(_MOMENTS, len(_MOMENTS))
+        moment = self._cards.pop()
         exports = moment == "export" or self._random.random() < 0.3
         await self._be_alive(self._receiver.environ if exports else {}, moment)
         self.report.kills += 1

@@ -1,9 +1,9 @@
 """A CronWorkflow in real minutes, of which some get no run."""
 
-from argoscope.simulator import objects as make
 from chaos.pipelines import begin, end
 from chaos.stage import NAMESPACE, Stage
 from chaos.truth import Object, series
+from support.scripted import objects as make
 
 DECIDED = 63.0
 """Seconds after a minute at which it is known to be missed: 60, a tick, and a commit."""

@@ -76,7 +76,7 @@ class Real:
     itself when an object was created: what begins at that moment must not seem to be older."""
 
     whole = False
-    ahead = 2.0
+    ahead = 5.0
 
     def __init__(self, server: EnvTest) -> None:
         self._server = server

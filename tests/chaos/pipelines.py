@@ -5,11 +5,11 @@ import re
 from dataclasses import dataclass
 from random import Random
 
-from argoscope.simulator import objects as make
-from argoscope.simulator.objects import Object
-from argoscope.simulator.runs import Pipeline, Run, Step
 from chaos.stage import NAMESPACE, Stage
 from chaos.truth import series
+from support.scripted import objects as make
+from support.scripted.objects import Object
+from support.scripted.runs import Pipeline, Run, Step
 
 
 def shape(name: str, random: Random) -> Pipeline:

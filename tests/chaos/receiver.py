@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from support.otlp import ExportRequest, data
-from support.receivers import free_port
+from support.ports import free_port
 
 
 class Receiver:
@@ -30,6 +30,7 @@ class Receiver:
         port = free_port()
         app = web.Application(client_max_size=1 << 30)
         app.router.add_post("/v1/metrics", self._take)
+        app.router.add_post("/v1/traces", self._take_traces)
         runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", port).start()
@@ -51,6 +52,10 @@ class Receiver:
             self.held.set()
             await asyncio.Event().wait()
         await asyncio.sleep(self._random.uniform(0.0, 0.2))
+        return web.Response(content_type="application/x-protobuf")
+
+    async def _take_traces(self, request: web.Request) -> web.Response:
+        await request.read()
         return web.Response(content_type="application/x-protobuf")
 
     def _read(self, body: bytes) -> None:

@@ -1,9 +1,9 @@
 """Rollouts and waiting pods whose every conclusion must be counted."""
 
-from argoscope.simulator import objects as make
 from chaos.pipelines import begin, end, end_pod
 from chaos.stage import NAMESPACE, Stage
 from chaos.truth import Object, series
+from support.scripted import objects as make
 
 _STEPS = 4
 _ABORTED = (

@@ -5,6 +5,7 @@ import re
 import sqlite3
 from pathlib import Path
 
+from argoscope.ledger.runs import run_of
 from chaos.stage import Stage
 from chaos.truth import GHOST, pipeline_in
 
@@ -45,12 +46,13 @@ def _is_certain(line: str) -> bool:
 
 def run_records(ledger: sqlite3.Connection, stage: Stage) -> list[str]:
     """Run records that are of no attempt, of a wrong phase, or missing."""
-    rows = ledger.execute("SELECT name, finished, phase, counted FROM run").fetchall()
+    rows = ledger.execute("SELECT key, body FROM run").fetchall()
     attempts = stage.truth.attempts
-    found = []
-    for name, finished, phase, counted in rows:
-        if attempts.get((name, int(finished))) != phase or not counted:
-            found.append(f"run record of {name} at {finished}: {phase}, {counted=}")
+    found = [
+        f"run record that is of no attempt: {run}"
+        for run in map(run_of, rows)
+        if attempts.get((run.name, int(run.finished))) != run.phase or not run.counted
+    ]
     shown = stage.shown.total("argo_workflow_runs_total")
     if len(rows) != shown:
         found.append(f"{len(rows)} run records, {shown:.0f} runs counted")

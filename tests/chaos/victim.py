@@ -3,10 +3,8 @@
 import asyncio
 import ctypes
 import os
-import random
 import select
 import signal
-import socket
 import sqlite3
 import sys
 import time
@@ -18,6 +16,7 @@ import aiohttp
 
 from chaos import wal
 from support.ledgers import subprocess_environment
+from support.ports import free_port
 
 START = 60.0
 """Seconds that a start may take on a machine that is very busy."""
@@ -30,7 +29,7 @@ class Victim:
 
     def __init__(self, folder: Path, kubeconfig: Path, ledger: Path) -> None:
         self.life = 0
-        port = _free_port()
+        port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         self.ledger = ledger
         self.log = folder / "daemon.log"
@@ -113,19 +112,6 @@ class Victim:
     def tail(self, lines: int = 25) -> str:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
-
-
-def _free_port() -> int:
-    """One below those that the system gives to clients: who tries to connect to a port where
-    nobody listens may be given that very port as its own, and then talks to itself."""
-    while True:
-        port = random.SystemRandom().randrange(21_000, 30_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
 
 
 def _catch(pid: int, log: Path, seconds: float) -> bool:

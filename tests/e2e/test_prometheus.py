@@ -15,17 +15,19 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from aiohttp import web
 
-from argoscope.simulator import objects as make
 from argoscope.simulator.api_server import ApiServer
 from argoscope.simulator.cluster import Cluster
 from support.daemon import Daemon, daemon
 from support.prometheus import Prometheus, prometheus
+from support.promtool import RULES
 from support.scrape import OPENMETRICS
+from support.scripted import objects as make
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
@@ -47,6 +49,8 @@ class Watched:
     """Samples of the daemon's own answer."""
     plain: str = ""
     """The scrape as Prometheus text."""
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    """The rendered rules as they were evaluated on these scrapes."""
     increases: dict[str, float] = field(default_factory=dict)
     """increase() over the test's time, by query."""
     log: str = ""
@@ -59,24 +63,31 @@ MISSED = 'argo_cron_missed_runs_total{cron="nightly",reason="%s"}'
 
 
 @pytest.fixture(scope="module")
-def watched() -> Iterator[Watched]:
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """Lets things happen for the first time, once; the tests look at what Prometheus made of it."""
     result = Watched()
     try:
-        asyncio.run(_watch(result))
+        rules = tmp_path_factory.mktemp("rules") / "argoscope.rules.yaml"
+        rules.write_text(yaml.safe_dump(_often(yaml.safe_load(RULES.read_text()))))
+        asyncio.run(_watch(result, rules))
     except BaseException as error:
         error.add_note(f"daemon:\n{result.log}")
         raise
     yield result
 
 
-async def _watch(result: Watched) -> None:
+def _often(document: dict[str, Any]) -> dict[str, Any]:
+    """The rules as they are, but evaluated every 5 seconds, so that all of them are in time."""
+    return {"groups": [{**group, "interval": "5s"} for group in document["groups"]]}
+
+
+async def _watch(result: Watched, rules: Path) -> None:
     async with ApiServer() as server, _daemon(server) as argoscope:
         try:
             await argoscope.ready(20.0)
             async with (
                 _without_negotiation(argoscope) as relay,
-                prometheus({"argoscope": argoscope.address, "text": relay}) as prom,
+                prometheus({"argoscope": argoscope.address, "text": relay}, [rules]) as prom,
             ):
                 await _live(server.cluster, prom, result)
                 await _compare(argoscope, prom, result)
@@ -154,6 +165,7 @@ async def _compare(argoscope: Daemon, prom: Prometheus, result: Watched) -> None
     assert content_type.startswith("application/openmetrics-text")
     result.exposed = sum(not line.startswith("#") for line in body.splitlines())
     await asyncio.sleep(_SCRAPED)  # nothing happens any more: the next scrapes have as many
+    result.rules = await prom.rules()
     for job in targets:
         result.samples[job] = await prom.total(f'scrape_samples_scraped{{job="{job}"}}')
 
@@ -220,6 +232,14 @@ def test_prometheus_scrapes_both_formats_without_errors(watched: Watched) -> Non
 def test_prometheus_takes_every_sample(watched: Watched) -> None:
     assert watched.samples["argoscope"] == watched.exposed
     assert watched.samples["text"] == watched.exposed
+
+
+def test_every_rule_is_evaluated_without_an_error(watched: Watched) -> None:
+    assert len(watched.rules) > 60
+    assert {rule["name"]: rule.get("lastError", "") for rule in watched.rules} == {
+        rule["name"]: "" for rule in watched.rules
+    }
+    assert {rule["health"] for rule in watched.rules} == {"ok"}
 
 
 def test_promtool_has_nothing_against_the_scrape(watched: Watched) -> None:

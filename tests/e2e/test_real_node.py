@@ -53,6 +53,11 @@ class Lived:
     def value(self, name: str, **labels: str) -> float:
         return self.scrape.get(key(name, namespace=NAMESPACE, **labels), 0.0)
 
+    def statuses(self, name: str) -> str:
+        """All versions of that run's pods, for the message of a failure."""
+        versions = (pod["status"] for uid in self.runs[name].pods for pod in self.pods[uid])
+        return "\n".join(map(str, versions))
+
     def by_label(self, name: str, pipeline: str, label: str) -> dict[str, float]:
         """The values above 0 of a pipeline's series, by one label."""
         found: dict[str, float] = {}
@@ -203,8 +208,9 @@ def test_stages_equal_a_recount_of_the_container_statuses(lived: Lived, scenario
         values = [stages[stage] for stages in recounted if stage in stages]
         count = lived.value("argo_pod_stage_seconds_count", stage=stage, **labels)
         total = lived.value("argo_pod_stage_seconds_sum", stage=stage, **labels)
-        assert count == len(values), f"{stage}: {recounted}\n{lived.log}"
-        assert total == sum(values), f"{stage}: {recounted}\n{lived.log}"
+        what = f"{stage}: {recounted}\n{lived.statuses(scenario.name)}\n{lived.log}"
+        assert count == len(values), what
+        assert total == sum(values), what
 
 
 @scenarios

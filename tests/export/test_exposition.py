@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argoscope.export.prometheus import Exposition, gzip_accepted
@@ -240,6 +241,48 @@ def test_any_exemplar_leaves_the_sample_readable(label: str, value: float, workf
     registry.publish()
     exposition = Exposition(registry, process=False)
     assert scrape(exposition, OPENMETRICS) == scrape(exposition)
+
+
+_PIPELINES = st.sampled_from(["a", "b", "c", "d", "e", "f", "g"])
+_WORK = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["count", "observe", "own", "withdraw"]), _PIPELINES),
+        st.tuples(st.just("scrape"), st.sampled_from([("", ""), ("", "gzip"), (OPENMETRICS, "")])),
+    ),
+    min_size=5,
+    max_size=60,
+)
+
+
+@given(_WORK)
+@settings(deadline=None)
+def test_what_is_kept_from_scrape_to_scrape_is_never_stale(work: list[tuple[str, Any]]) -> None:
+    scraped, untouched = (Registry(METRICS, now=lambda: 1_700_000_000.5) for _ in range(2))
+    exposition = Exposition(scraped, process=False)
+    for number, (what, with_what) in enumerate(work):
+        if what == "scrape":
+            exposition.render(*with_what)
+        for registry in (scraped, untouched):
+            _change(registry, what, with_what, number)
+    fresh = Exposition(untouched, process=False)
+    for accept in ("", OPENMETRICS):
+        plain, _ = exposition.render(accept, "")
+        assert plain == fresh.render(accept, "")[0]
+        assert gzip.decompress(exposition.render(accept, "gzip")[0]) == plain
+
+
+def _change(registry: Registry, what: str, pipeline: str, number: int) -> None:
+    exemplar = f"run-{number}" if number % 2 else ""
+    if what == "count":
+        registry.count(RUNS, ("team", pipeline, "Failed"), exemplar=exemplar)
+    elif what == "observe":
+        registry.observe(DURATION, (pipeline,), float(number), exemplar=exemplar)
+    elif what == "own":
+        registry.own(pipeline, [(ACTIVE, (pipeline,), float(number))])
+    elif what == "withdraw":
+        registry.own(pipeline, [])
+    if number % 3 == 0:
+        registry.publish()
 
 
 def test_a_lone_surrogate_does_not_break_the_scrape() -> None:

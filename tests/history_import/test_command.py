@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 
 from argoscope.ledger.database import Database
 from argoscope.ledger.ledger import Ledger
+from argoscope.ledger.runs import run_of
 from support.archive_server import TOKEN, archive_server, problem
 from support.archived import DAY, archive
 
@@ -225,7 +227,7 @@ async def test_pipelines_are_named_as_the_daemon_is_configured(tmp_path: Path) -
     code, out, err = await run("files", "-", "--config", str(config), stdin=objects)
     assert code == 0, err
     database = Database.read(path)
-    found = dict(database.query("SELECT pipeline, count(*) FROM run GROUP BY pipeline"))
+    found = Counter(run_of(row).pipeline for rows in database.run_rows() for row in rows)
     database.close()
     assert found.pop("shop") == 10
     assert sum(found.values()) == 20

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from argoscope.history_import.importing import Importer
 from argoscope.history_import.source import Wanted
 from argoscope.ledger.database import Database
 from argoscope.ledger.ledger import Ledger
+from argoscope.ledger.runs import is_counted
 from argoscope.resources._base import Options
 from argoscope.simulator.api_server import ApiServer
 from argoscope.simulator.cluster import Object
@@ -135,7 +137,7 @@ async def test_what_the_daemon_has_recorded_is_not_imported_again(tmp_path: Path
 def _rows(path: Path) -> dict[int, int]:
     """How many run records there are, by whether they were counted; and that the sum is known."""
     database = Database.read(path / "argoscope.db")
-    rows = dict(database.query("SELECT counted, count(*) FROM run GROUP BY counted"))
+    rows = Counter(is_counted(row) for rows in database.run_rows() for row in rows)
     assert database.runs == sum(rows.values())
     database.check()
     database.close()

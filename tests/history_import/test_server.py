@@ -1,9 +1,7 @@
 """Importing from an argo-server's archive API: paging, identity, and everything that goes wrong."""
 
 import asyncio
-import shutil
 import ssl
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from argoscope.resources.workflow.metrics import POLICY_CAUSES
 from support.api_server import EPOCH
 from support.archive_server import TOKEN, ArchiveServer, archive_server, problem
 from support.archived import DAY, archive
+from support.certificates import self_signed
 
 SEED = 20260922
 WEEK = Wanted(since=EPOCH - 7 * DAY)
@@ -277,14 +276,7 @@ async def test_a_certificate_of_its_own_is_trusted_only_on_request(
 
 
 def _own_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs openssl to make certificates")
-    certificate, private = folder / "certificate.pem", folder / "key.pem"
-    made = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    made += ["-nodes", "-days", "2", "-subj", "/CN=argo", "-addext", "subjectAltName=IP:127.0.0.1"]
-    made += ["-keyout", str(private), "-out", str(certificate)]
-    subprocess.run(made, check=True, capture_output=True)
+    certificate, private = self_signed(folder)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, private)
     return certificate, context

@@ -1,11 +1,16 @@
 """Credentials: where they are found, and how they are kept fresh."""
 
 import os
+import ssl
+import subprocess
 import sys
-import threading
+import tempfile
+from base64 import b64encode
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 
@@ -20,6 +25,7 @@ from argoscope.kube.config import (
 )
 from argoscope.kube.errors import ConfigError
 from argoscope.simulator.api_server import ApiServer
+from support.certificates import self_signed
 
 PLUGIN = """
 import json, pathlib, sys
@@ -90,6 +96,45 @@ async def test_a_rotated_token_file_is_read_again(tmp_path: Path) -> None:
     assert (await credentials.access()).authorization == "Bearer t2"
 
 
+async def test_files_that_stay_are_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    path = kubeconfig(tmp_path, {"token": "t1"})
+    credentials = KubeConfig(str(path), clock=clock)
+    await credentials.access()
+    executable = sys.executable
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    clock.now += RECHECK + 1
+    assert (await credentials.access()).authorization == "Bearer t1"
+    monkeypatch.setattr(sys, "executable", executable)
+    path.write_text(path.read_text().replace("t1", "t2"))
+    clock.now += RECHECK + 1
+    assert (await credentials.access()).authorization == "Bearer t2"
+
+
+async def test_a_client_certificate_in_the_kubeconfig_is_used_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = self_signed(tmp_path / "made")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    user = {
+        "client-certificate-data": b64encode(certificate.read_bytes()).decode(),
+        "client-key-data": b64encode(key.read_bytes()).decode(),
+    }
+    path = kubeconfig(tmp_path, user, "https://127.0.0.1:1")
+    access = await KubeConfig(str(path)).access()
+    assert isinstance(access.tls, ssl.SSLContext)
+    assert not list((tmp_path / "tmp").iterdir())
+    key.write_text("nonsense")
+    user["client-key-data"] = b64encode(b"nonsense").decode()
+    kubeconfig(tmp_path, user, "https://127.0.0.1:1")
+    with pytest.raises(ConfigError, match="certificates of kubeconfig"):
+        await KubeConfig(str(path)).access()
+
+
 async def test_a_refused_token_is_read_again_at_once(tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text("t1")
@@ -133,7 +178,7 @@ async def test_a_plugin_that_fails_is_named(tmp_path: Path) -> None:
         await credentials.access()
 
 
-async def test_a_plugin_that_hangs_is_given_up_and_does_not_hold_the_process(
+async def test_a_plugin_that_hangs_is_given_up_and_its_reader_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(config, "PLUGIN_TIMEOUT", 0.2)
@@ -143,10 +188,20 @@ async def test_a_plugin_that_hangs_is_given_up_and_does_not_hold_the_process(
     user["exec"] |= {"command": "cat", "args": [str(pipe)]}
     with pytest.raises(ConfigError, match="did not answer within"):
         await KubeConfig(str(kubeconfig(tmp_path, user))).access()
-    [waiting] = [thread for thread in threading.enumerate() if thread.name == "credentials"]
-    assert waiting.daemon
-    pipe.write_text("")
-    waiting.join()
+    mine = [" ".join(child.cmdline()) for child in psutil.Process().children()]
+    assert not [one for one in mine if "kubeconfig" in one]
+    with suppress(OSError):  # lets a plugin go that was started before
+        os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+
+
+def test_a_reader_whose_daemon_was_killed_ends_without_a_word(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, {"token": "t"})
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody_reads:
+        command = [sys.executable, "-m", "argoscope.kube.kubeconfig", str(path)]
+        done = subprocess.run(command, stdout=nobody_reads, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(
@@ -248,9 +303,34 @@ async def test_in_a_cluster_the_service_accounts_token_is_kept_fresh(
     second = await credentials.access()
     assert second.authorization == "Bearer t2"
     assert second.tls is first.tls, "connections are pooled by their TLS context"
-    os.utime(tmp_path / "ca.crt", (0, 0))
+    authorities = (tmp_path / "ca.crt").read_text()
+    (tmp_path / "ca.crt").write_text(authorities.partition("-----END CERTIFICATE-----\n")[2])
     credentials.invalidate()
     assert (await credentials.access()).tls is not first.tls
+
+
+async def test_comments_of_an_authority_may_be_in_any_language(tmp_path: Path) -> None:
+    folder = service_account(tmp_path, "t")
+    authorities = (folder / "ca.crt").read_text()
+    (folder / "ca.crt").write_text("# Főtanúsítvány\n" + authorities, encoding="utf-8")
+    access = await InCluster({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, folder).access()
+    assert isinstance(access.tls, ssl.SSLContext)
+    assert access.tls.cert_store_stats()["x509"] == authorities.count("BEGIN CERTIFICATE")
+
+
+@pytest.mark.parametrize("content", ["", "\n", "no certificate"])
+async def test_an_authority_without_a_certificate_is_never_taken_for_the_systems(
+    tmp_path: Path, content: str
+) -> None:
+    folder = service_account(tmp_path, "t")
+    (folder / "ca.crt").write_text(content)
+    with pytest.raises(ConfigError, match=r"certificates of .*ca\.crt"):
+        await InCluster({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, folder).access()
+    path = kubeconfig(tmp_path, {"token": "t"}, "https://127.0.0.1:1")
+    text = path.read_text().replace("server:", "certificate-authority: ca.crt\n    server:")
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="certificates of kubeconfig"):
+        await KubeConfig(str(path)).access()
 
 
 async def test_a_missing_service_account_is_an_error_with_its_path(tmp_path: Path) -> None:

@@ -12,4 +12,5 @@ from support.api_server import virtual_clock
 @pytest.fixture
 async def api() -> AsyncIterator[ApiServer]:
     async with ApiServer(Cluster(clock=virtual_clock)) as running:
+        running.cluster.put("namespaces", {"metadata": {"name": "argo"}})
         yield running

@@ -25,6 +25,7 @@ KUBECONFIG = {
 @pytest.fixture
 async def api() -> AsyncIterator[ApiServer]:
     async with ApiServer() as running:
+        running.cluster.put("namespaces", {"metadata": {"name": "argo"}})
         yield running
 
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from argoscope.cli import main
 from argoscope.ledger.command import when
 from argoscope.ledger.ledger import Ledger
+from argoscope.resources._base import RunCauses
 from support.ledgers import ETL, NOW, registry_at, run_record
 from support.scrape import RUNS
 
@@ -23,6 +24,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = Ledger.open(tmp_path)
     registry.count(RUNS, ETL)
     ledger.record(run_record(0, finished=NOW + 0.25, started=0.0))
+    where = {"pull": 12.5, "main": 7.75}
+    ledger.attribute(RunCauses(uid="uid-0", finished=NOW + 0.25, causes=where))
     ledger.record(run_record(86_400, pipeline="build, and test", counted=False))
     failed = run_record(2 * 86_400, namespace="ci", phase="Failed", cause="oom", retries=3)
     failed.actor, failed.action = "jane", "Retry"
@@ -59,6 +62,7 @@ def test_export_prints_json_lines_oldest_first_while_the_daemon_runs(
         "actor": "",
         "action": "",
         "counted": True,
+        "causes": {"pull": 12.5, "main": 7.75},
     }
     assert (second["pipeline"], second["counted"]) == ("build, and test", False)
     facts = [third[name] for name in ("phase", "cause", "retries", "actor", "action")]
@@ -130,7 +134,7 @@ def test_the_path_may_come_from_the_environment(ledger: Ledger, tmp_path: Path) 
 
 def test_damage_is_found_by_info_check(ledger: Ledger, tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "argoscope.db")
-    connection.execute("UPDATE run SET cause = 'none' WHERE cause = 'oom'")
+    connection.execute("UPDATE run SET body = replace(body, 'oom', 'cpu')")
     connection.commit()
     connection.close()
     code, _, err = run("info", str(tmp_path), "--check")

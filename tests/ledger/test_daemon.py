@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from argoscope.app import StartError, open_ledger
 from argoscope.ledger.ledger import Ledger
 from argoscope.settings import Ledger as LedgerSettings
 from argoscope.settings import Settings
 from argoscope.simulator.api_server import ApiServer
+from argoscope.start import StartError, open_ledger
 from support.api_server import EPOCH
 from support.scrape import Key, key, parse, values
 from support.serving import Site, daemon, ready, workflow

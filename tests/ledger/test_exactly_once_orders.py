@@ -28,6 +28,7 @@ CAUSES = {workflow.FAILURES.prometheus, workflow.TEMPLATE_FAILURES.prometheus}
 BY_ARRIVAL: tuple[Metric, ...] = (
     # Argo writes no time for these: they end when the daemon is told.
     workflow.LOCK_WAIT,
+    workflow.CRITICAL_SHARE,
     pod.EPISODES,
     pod.PENDING_SECONDS,
     rollout.STEP_SECONDS,
@@ -80,7 +81,9 @@ def counted(told: Sequence[Event], until: float) -> Counters:
 def comparable(counters: Counters) -> Counters:
     """Of failures only how many: a cause that only the pod tells (an image that can't be pulled)
     counts if it was told before the run's end. Of stages those of all pipelines together: for a
-    pod whose Workflow was gone before the pod was seen, the Workflow's name stands in."""
+    pod whose Workflow was gone before the pod was seen, the Workflow's name stands in. Of the
+    critical path gaps and approvals together: when somebody suspended a whole workflow is written
+    nowhere."""
     result: Counters = {}
     numbers: dict[tuple[str, Labels], float] = defaultdict(float)
     for (name, labels), value in counters.items():
@@ -90,6 +93,9 @@ def comparable(counters: Counters) -> Counters:
             for bucket, count in enumerate(value[0]):
                 numbers[f"{name} {bucket}", (labels[0], *labels[2:])] += count
             numbers[f"{name} sum", (labels[0], *labels[2:])] += value[1]
+        elif name == workflow.CRITICAL_PATH.prometheus and labels[-1] in ("gap", "approval"):
+            assert isinstance(value, float)
+            numbers[f"{name} idle", labels[:-1]] += value
         elif name in TIMED and (any(value[0]) if isinstance(value, tuple) else value):
             result[name, labels] = value
     return result | {series: round(value, 6) for series, value in numbers.items() if value}

@@ -82,11 +82,12 @@ def test_bytes_changed_at_random_are_found_or_harmless(tmp_path: Path) -> None:
     assert found > ROUNDS / 2
 
 
-@pytest.mark.parametrize("table", ["series", "object", "run", "meta", "metric"])
+@pytest.mark.parametrize("table", ["series", "value", "object", "run", "meta", "metric"])
 def test_a_changed_value_is_found_though_the_file_is_sound(tmp_path: Path, table: str) -> None:
     ledger = filled(tmp_path)
     ledger.close()
-    column = {"series": "value", "object": "record", "run": "cause"}.get(table, "crc")
+    columns = {"series": "start", "value": "value", "object": "record", "run": "body"}
+    column = columns.get(table, "crc")
     connection = sqlite3.connect(tmp_path / "argoscope.db")
     connection.execute(f"UPDATE {table} SET {column} = 'x'")
     connection.commit()
@@ -145,7 +146,7 @@ def test_a_second_daemon_is_refused_and_told_who_holds_it(tmp_path: Path) -> Non
 
 
 def test_a_lock_that_a_dead_process_left_does_not_count(tmp_path: Path) -> None:
-    (tmp_path / "argoscope.db.lock").write_text("process 1 on elsewhere\n")
+    (tmp_path / "argoscope.db.lock").write_text("process 1 on elsewhere\nboot 7\n")
     Ledger.open(tmp_path).close()
 
 

@@ -5,8 +5,8 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from struct import unpack
 
+import msgspec
 import pytest
 
 from argoscope.ledger import metrics
@@ -66,9 +66,10 @@ async def kept(tmp_path: Path) -> AsyncIterator[Kept]:
 def committed(kept: Kept) -> float | None:
     """What a restart at this moment would find."""
     copy = sqlite3.connect(f"{kept.ledger.database.path.as_uri()}?mode=ro", uri=True)
-    rows = copy.execute("SELECT value FROM series WHERE metric = ?", (RUNS.prometheus,)).fetchall()
+    query = "SELECT value FROM value JOIN series USING (id) WHERE metric = ?"
+    rows = copy.execute(query, (RUNS.prometheus,)).fetchall()
     copy.close()
-    return unpack("<d", rows[0][0])[0] if rows else None
+    return float(msgspec.msgpack.decode(rows[0][0])) if rows else None
 
 
 async def test_what_is_published_is_committed(kept: Kept) -> None:

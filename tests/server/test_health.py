@@ -37,7 +37,9 @@ async def test_a_kind_that_has_synced_stays_ready_through_an_outage() -> None:
     broken = watching("workflows", reason="can't reach the API server")
     broken.state, broken.up = State.FAILING, False
     async with site([broken]) as served:
-        assert (await served.get("/readyz"))[0] == 200
+        status, text, _ = await served.get("/readyz")
+    assert status == 200
+    assert text == "degraded workflows failing: can't reach the API server\n"
 
 
 async def test_what_is_not_ready_comes_first_one_line_each_with_its_stream() -> None:

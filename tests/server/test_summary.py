@@ -150,3 +150,18 @@ async def test_everybody_who_looks_within_a_second_gets_the_same() -> None:
         await asyncio.sleep(1.1)
         _, third, _ = await served.get("/api/summary")
     assert '"running":1' in third
+
+
+async def test_advice_is_told_with_what_it_says(registry: Registry) -> None:
+    registry.own("a", [(workflow.FINDINGS, ("ci", "build", "no-ttl"), 1.0)])
+    registry.own(
+        "b",
+        [
+            (workflow.FINDINGS, ("ci", "etl", "slow-image-pulls"), 1.0),
+            (workflow.FINDINGS, ("ci", "etl", "no-ttl"), 1.0),
+        ],
+    )
+    most, least = (await summed(registry)).advice.rows
+    assert (most.pipeline, most.rules) == ("etl", ["no-ttl", "slow-image-pulls"])
+    assert most.titles[1] == "Have the images on the nodes"
+    assert least.pipeline == "build"

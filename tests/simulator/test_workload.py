@@ -10,8 +10,8 @@ from argoscope.catalogue import catalogue
 from argoscope.metrics.registry import Registry
 from argoscope.pipeline import Pipeline
 from argoscope.resources._load import load
-from argoscope.simulator.workload import Workload
 from argoscope.watch.intake import Intake
+from support.scripted.workload import Workload
 
 BEGIN = 1_790_000_000.0
 METRICS = {metric.prometheus: metric for metric in catalogue()}

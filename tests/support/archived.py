@@ -5,8 +5,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from argoscope.simulator import objects
 from argoscope.simulator.cluster import Object
+from support.scripted import objects
 
 DAY = 86400.0
 PODS_END = {

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from argoscope.simulator.objects import node_id
 from support.node import MERGE, Api, Object
+from support.scripted.objects import node_id
 
 GROUP = "/apis/argoproj.io/v1alpha1"
 TEMPLATE = "work"

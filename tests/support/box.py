@@ -175,13 +175,13 @@ class Box:
         self.journal: list[Step] = []
         self.crashes = 0
         self.life: Life | None = None
-        self._path = path
+        self.path = path
         self._committed = 0
         self._exposed: Counters = {}
         self._listing = False
 
     def start(self, now: float) -> None:
-        life = self.life = Life(now, Ledger.open(self._path, now=lambda: life.now))
+        life = self.life = Life(now, Ledger.open(self.path, now=lambda: life.now))
         self._listing = True
         self._assert_nothing_went_back()
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -93,9 +93,11 @@ class Daemon:
 
 
 @asynccontextmanager
-async def daemon(kubeconfig: Path, *args: str) -> AsyncIterator[Daemon]:
+async def daemon(
+    kubeconfig: Path, *args: str, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Daemon]:
     """Runs the daemon on that cluster, on a free port, with no settings but these."""
-    environ = {
+    variables = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("ARGOSCOPE_", "OTEL_", "KUBE"))
@@ -106,7 +108,11 @@ async def daemon(kubeconfig: Path, *args: str) -> AsyncIterator[Daemon]:
         command += ["--listen", "127.0.0.1:0", "--log-format", "json", *args]
         with log.open("wb") as file:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, *command, env=environ, stdout=file, stderr=file
+                sys.executable,
+                *command,
+                env={**variables, **(environ or {})},
+                stdout=file,
+                stderr=file,
             )
         running = Daemon(process, log)
         try:

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from argoscope.simulator.cluster import Object
+from support.ports import free_port
 
 PASSWORD = "n0t-to-be-shown"
 START_SECONDS = 60.0
@@ -63,12 +64,6 @@ def insert(
 
 def _stamp(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=None)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 def _program(name: str, *folders: str) -> str:
@@ -147,7 +142,7 @@ def postgres() -> Iterator[str]:
         data = str(folder / "data")
         _run(*user, initdb, "-D", data, "-U", "argo", "-A", "scram-sha-256", "--no-sync",
              f"--pwfile={secret}", "-E", "UTF8", "--locale=C")  # fmt: skip
-        port = _free_port()
+        port = free_port()
         options = {"port": port, "listen_addresses": "127.0.0.1", "fsync": "off",
                    "unix_socket_directories": folder, "timezone": "Asia/Tokyo"}  # fmt: skip
         command = [*user, str(Path(initdb).with_name("postgres")), "-D", data]
@@ -175,7 +170,7 @@ def mariadb() -> Iterator[str]:
             "GRANT ALL ON *.* TO 'argo'@'127.0.0.1' WITH GRANT OPTION;\n"
         )
         start.chmod(0o644)
-        port = _free_port()
+        port = free_port()
         command = [*user, server, "--no-defaults", data, f"--port={port}",
                    "--bind-address=127.0.0.1", f"--socket={folder / 's'}",
                    f"--pid-file={folder / 'pid'}", f"--init-file={start}", "--skip-name-resolve",

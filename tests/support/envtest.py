@@ -9,7 +9,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -23,6 +22,7 @@ import pytest
 from argoscope.kube.client import Client
 from argoscope.kube.config import Access, KubeConfig, Static
 from argoscope.kube.errors import ApiError, KubeError
+from support.ports import free_ports
 from support.recordings import require_shared
 
 Object = dict[str, Any]
@@ -44,7 +44,7 @@ class EnvTest:
         """``more`` are further variables for ``start``, such as WITH_KCM."""
         self.state = folder / "state"
         self._start = start
-        self._port, self._etcd_port = _free_ports(4), _free_ports(2)
+        self._port, self._etcd_port = free_ports(4), free_ports(2)
         self.env = {
             **os.environ,
             "KUBEBUILDER_ASSETS": assets,
@@ -116,7 +116,8 @@ async def install_crds(client: Client, *plurals: str) -> None:
     for path in sorted(require_shared("crds").glob("argoproj-*.json")):
         crd = msgspec.json.decode(path.read_bytes())
         if crd["spec"]["names"]["plural"] in plurals and "__full-" not in path.name:
-            await apply(client, CRD_PATH, crd)
+            # The server of custom resources may come up after the API server before it.
+            await eventually(lambda crd=crd: apply(client, CRD_PATH, crd))
     for plural in plurals:
         await eventually(lambda p=plural: client.get(f"/apis/argoproj.io/v1alpha1/{p}"))
 
@@ -159,27 +160,6 @@ def assets(envtest: Path) -> str:
         return folder
     done = subprocess.run([envtest / "unpack"], capture_output=True, text=True, check=True)
     return done.stdout.strip()
-
-
-def _free_ports(count: int) -> int:
-    """The first of so many consecutive free ports on 127.0.0.1."""
-    for _ in range(100):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        if all(_is_free(port) for port in range(first, first + count)):
-            return first
-    raise RuntimeError(f"no {count} free ports in a row")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _kill(pid: int) -> None:

@@ -2,10 +2,9 @@
 
 import asyncio
 import shutil
-import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
+
+from support.ports import free_port
 
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.2  # of a process in real time
@@ -42,6 +43,11 @@ class Prometheus:
         answer = await self._get("/api/v1/targets", {})
         return {one["labels"]["job"]: one for one in answer["data"]["activeTargets"]}
 
+    async def rules(self) -> list[dict[str, Any]]:
+        """All rules of all groups, with health, last error and last evaluation."""
+        groups = (await self._get("/api/v1/rules", {}))["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
     async def until(self, expression: str, seconds: float) -> float:
         """Waits for the query to give more than 0, and returns that; 0 when it does not."""
         deadline = time.monotonic() + seconds
@@ -59,8 +65,12 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(targets: Mapping[str, str]) -> AsyncIterator[Prometheus]:
+async def prometheus(
+    targets: Mapping[str, str], rules: Iterable[Path] = ()
+) -> AsyncIterator[Prometheus]:
     """Runs Prometheus; it scrapes ``targets`` (job to http address) every second.
+
+    ``rules`` are rule files, which are evaluated as often as they say.
 
     Skips, saying why, where it is not installed.
     """
@@ -70,8 +80,8 @@ async def prometheus(targets: Mapping[str, str]) -> AsyncIterator[Prometheus]:
     with tempfile.TemporaryDirectory(prefix="argoscope-prometheus-") as name:
         folder = Path(name)
         config = folder / "prometheus.yml"
-        config.write_text(yaml.safe_dump(_config(targets)))
-        address = f"127.0.0.1:{_free_port()}"
+        config.write_text(yaml.safe_dump(_config(targets, rules)))
+        address = f"127.0.0.1:{free_port()}"
         log = folder / "log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
@@ -93,7 +103,7 @@ async def prometheus(targets: Mapping[str, str]) -> AsyncIterator[Prometheus]:
             await process.wait()
 
 
-def _config(targets: Mapping[str, str]) -> dict[str, Any]:
+def _config(targets: Mapping[str, str], rules: Iterable[Path]) -> dict[str, Any]:
     jobs = [
         {
             "job_name": job,
@@ -103,6 +113,7 @@ def _config(targets: Mapping[str, str]) -> dict[str, Any]:
     ]
     return {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+        "rule_files": [str(path) for path in rules],
         "scrape_configs": jobs,
     }
 
@@ -122,9 +133,3 @@ async def _ready(server: Prometheus, session: aiohttp.ClientSession, log: Path) 
 
 def _text(log: Path) -> str:
     return log.read_text(errors="replace")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,14 +1,16 @@
-"""Real OTLP receivers on this machine: VictoriaMetrics, and rotel in front of it for gRPC."""
+"""Real OTLP receivers on this machine: VictoriaMetrics, and rotel in front of it for gRPC, or by
+itself for traces."""
 
 import asyncio
 import importlib.util
 import json
 import os
+import re
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
@@ -17,18 +19,15 @@ import aiohttp
 import pytest
 import zstandard
 
+from argoscope.export.otlp_settings import Protocol
+from argoscope.traces.span import Event, Link, Span
+from support.ports import free_port
 from support.recordings import require_shared
 from support.scrape import Key
 
 _START_SECONDS = 30.0  # on two busy cores
 _POLL_SECONDS = 0.05  # of processes in real time
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+_SETTLED_SECONDS = 0.5  # without a further line
 
 
 def _victoria_metrics() -> Path:
@@ -142,3 +141,76 @@ def rotel(folder: Path, behind: VictoriaMetrics) -> Iterator[str]:
     with _process(command, log) as process:
         _wait_for_port(port, process, log)
         yield f"http://127.0.0.1:{port}"
+
+
+class TraceReceiver:
+    """A running rotel that writes down each span that it gets."""
+
+    def __init__(self, ports: Mapping[Protocol, int], log: Path) -> None:
+        self._ports = ports
+        self._log = log
+
+    def endpoint(self, protocol: Protocol) -> str:
+        path = "/v1/traces" if protocol is Protocol.HTTP else ""
+        return f"http://127.0.0.1:{self._ports[protocol]}{path}"
+
+    def traces(self) -> dict[str, list[Span]]:
+        """By trace id, as it shows them, once nothing more is written."""
+        deadline = time.monotonic() + _START_SECONDS
+        before = ""
+        while time.monotonic() < deadline:
+            text = self._log.read_text()
+            if text == before and "Span #" in text:
+                return _shown_traces(text)
+            before = text
+            time.sleep(_SETTLED_SECONDS)
+        pytest.fail(f"no trace arrived: {before[-2000:]}")
+
+
+@contextmanager
+def trace_receiver(folder: Path) -> Iterator[TraceReceiver]:
+    ports = {Protocol.HTTP: free_port(), Protocol.GRPC: free_port()}
+    log = folder / "rotel-traces.log"
+    command = (
+        _rotel(),
+        "start",
+        "--pid-file",
+        folder / "rotel-traces.pid",
+        f"--otlp-grpc-endpoint=127.0.0.1:{ports[Protocol.GRPC]}",
+        f"--otlp-http-endpoint=127.0.0.1:{ports[Protocol.HTTP]}",
+        "--exporter=blackhole",
+        "--debug-log=traces",
+        "--debug-log-verbosity=detailed",
+    )
+    with _process(command, log) as process:
+        for port in ports.values():
+            _wait_for_port(port, process, log)
+        yield TraceReceiver(ports, log)
+
+
+def _shown_traces(text: str) -> dict[str, list[Span]]:
+    """Of what rotel prints of a span, line by line, what tells where it belongs."""
+    found: dict[str, list[Span]] = {}
+    for block in re.split(r"^Span #\d+\n", text, flags=re.MULTILINE)[1:]:
+        head, _, rest = block.split("ResourceSpans #")[0].partition("Attributes:\n")
+        fields = dict(re.findall(r"^ *([A-Z][\w ]*?) *: ?(.*)$", head, re.MULTILINE))
+        rest, _, linked = rest.partition("\nLinks:\n")
+        own, _, happened = rest.partition("\nEvents:\n")
+        events = re.findall(r"-> Name: (.*)\n *-> Timestamp: (\d+)", happened)
+        reasons = re.findall(r"-> argo.link.reason: Str\((.*)\)", linked)
+        links = re.findall(r"-> Trace ID: (\w+)", linked)
+        span = Span(
+            id=bytes.fromhex(fields["ID"]),
+            parent=bytes.fromhex(fields["Parent ID"]),
+            name=fields["Name"],
+            start=int(fields["Start time"]) // 10**6,
+            end=int(fields["End time"]) // 10**6,
+            attributes=dict(re.findall(r"-> ([\w.]+): \w+\((.*)\)", own)),
+            error=fields["Status message"] if "ERROR" in fields.get("Status code", "") else None,
+            events=tuple(Event(name, int(at) // 10**6, {}) for name, at in events),
+            links=tuple(
+                Link(to, {"argo.link.reason": why}) for to, why in zip(links, reasons, strict=True)
+            ),
+        )
+        found.setdefault(fields["Trace ID"], []).append(span)
+    return found

@@ -1,6 +1,7 @@
 """A cluster in virtual time, and a daemon with a ledger that is told of it, or is dead."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,11 @@ class Cluster:
         if self.box.life:
             self.box.take(event)
 
-    def start(self) -> Life:
-        """The daemon comes back, and lists."""
+    def start(self, kinds: Iterable[str] = tuple(KINDS)) -> Life:
+        """The daemon comes back, and lists the kinds in that order."""
         self.box.start(self.now)
         self.box.tick(self.now)
-        for kind in KINDS:
+        for kind in kinds:
             live = [event for event in self.live.values() if event.kind == kind]
             self.box.list_kind(kind, live, self._version, self.now)
         self.box.listed()

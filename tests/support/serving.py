@@ -19,12 +19,13 @@ from argoscope.ledger.ledger import Ledger
 from argoscope.metrics.registry import Registry
 from argoscope.server import Server, bind
 from argoscope.settings import Settings
-from argoscope.simulator import objects
+from argoscope.sharding import Shard
 from argoscope.simulator.api_server import ApiServer
 from argoscope.simulator.cluster import Object
 from argoscope.watch.reflector import WatchSettings
 from argoscope.watch.status import ReflectorStatus, State
 from support.api_server import EPOCH, until, virtual_clock
+from support.scripted import objects
 
 
 def watching(
@@ -85,6 +86,7 @@ async def daemon(
     otlp: OtlpSettings | None = None,
     ledger: Ledger | None = None,
     lease: Claim | None = None,
+    shard: Shard | None = None,
 ) -> AsyncIterator[Site]:
     """A running daemon that serves; a task of it that fails, fails the test."""
     running = Daemon(
@@ -94,6 +96,7 @@ async def daemon(
         otlp=otlp,
         ledger=ledger,
         lease=lease,
+        shard=shard,
         watching=WatchSettings(),
         clock=virtual_clock,
     )

@@ -8,12 +8,12 @@ from functools import cache
 from typing import Any
 
 from argoscope.resources.event import RESOURCE as EVENTS
-from argoscope.simulator import objects as make
 from argoscope.simulator.cluster import Change, Cluster
 from argoscope.simulator.selectors import field_test, label_test
-from argoscope.simulator.workload import Workload
 from support.box import KINDS, Event, streams
 from support.recordings import events
+from support.scripted import objects as make
+from support.scripted.workload import Workload
 
 Object = dict[str, Any]
 BEGIN = 1_795_000_020.0
@@ -70,7 +70,8 @@ def _made_up(seed: int, seconds: int, meddled: bool) -> Iterator[Event]:
     cluster = Cluster(seed=seed, clock=lambda: now)
     meddler = Meddler(cluster, seed)
     workload = Workload(seed, meddler.put, cluster.remove, now)
-    taken = dict.fromkeys(cluster.collections, 0)
+    watched = {kind: found for kind, found in cluster.collections.items() if kind in KINDS}
+    taken = dict.fromkeys(watched, 0)
     for second in range(seconds):
         now = BEGIN + second
         if second:
@@ -78,7 +79,7 @@ def _made_up(seed: int, seconds: int, meddled: bool) -> Iterator[Event]:
             if meddled:
                 meddler.advance(now)
         changes: list[tuple[str, Change]] = []
-        for kind, collection in cluster.collections.items():
+        for kind, collection in watched.items():
             changes += [(kind, change) for change in collection.changes[taken[kind] :]]
             taken[kind] = len(collection.changes)
         for kind, change in sorted(changes, key=lambda change: change[1].new.version):

@@ -35,7 +35,7 @@ async def test_a_forgotten_position_is_listed_anew_with_tombstones(
         await until(lambda: deltas.live == on_server(server.cluster))
         assert reflector.status.relists == {"expired": 1}
         await until(lambda: reflector.status.state is State.SYNCED)
-    assert deltas.log[3:] == [("upsert", "changed"), ("upsert", "born"), ("tombstone", "removed")]
+    assert deltas.log[3:] == [("upsert", "born"), ("upsert", "changed"), ("tombstone", "removed")]
     assert deltas.origins[3:] == [Origin.RELIST] * 2
     assert deltas.lists == [("", Origin.FIRST_LIST), ("", Origin.RELIST)]
 

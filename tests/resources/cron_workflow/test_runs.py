@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from argoscope.resources._schedule import parse
+from argoscope.cron_schedule import parse
 from argoscope.resources.cron_workflow.due import Calendar
 from argoscope.resources.cron_workflow.metrics import (
     ACTIVE,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argoscope.resources._schedule import Every, ScheduleError, parse
+from argoscope.cron_schedule import Every, ScheduleError, parse
 
 # Made with github.com/robfig/cron/v3 3.0.1: of each schedule the times after `after` that
 # ParseStandard(schedule).Next gives, 0 for the zero time (never), null for an error. Half of the

@@ -7,7 +7,7 @@ import pytest
 
 from argoscope.resources import event
 from argoscope.resources.event import go_duration, pull_seconds
-from support.pod_objects import BASE, argo_pod, condition, life, running, stamp, waiting
+from support.pod_objects import BASE, argo_pod, condition, ended, life, running, stamp, waiting
 from support.pods import Pods
 
 UID = argo_pod()["metadata"]["uid"]
@@ -166,6 +166,22 @@ def test_a_pull_after_a_late_volume_is_another_wait(pods: Pods) -> None:
         "ContainerCreating: volume": (1, 60),
         "ContainerCreating: image pull": (1, 40),
     }
+
+
+def test_a_pull_that_began_in_the_second_of_init_is_a_wait_of_its_own(pods: Pods) -> None:
+    main = [waiting("main", "PodInitializing")]
+    inits = [running("init", BASE + 4)]
+    initializing = argo_pod(
+        conditions=SCHEDULED, initContainerStatuses=inits, containerStatuses=main
+    )
+    pods.upsert(initializing, BASE + 4)
+    pods.event(pod_event("Pulling", BASE + 4), BASE + 5)
+    inits = [ended("init", BASE + 4, BASE + 4)]
+    pulling = argo_pod(conditions=SCHEDULED, initContainerStatuses=inits, containerStatuses=main)
+    pods.upsert(pulling, BASE + 5)
+    pods.upsert(argo_pod(containerStatuses=[running("main", BASE + 124)]), BASE + 125)
+    pods.finish()
+    assert pods.waits() == {"ContainerCreating: image pull": (1, 120)}
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before the end", "after the end"])

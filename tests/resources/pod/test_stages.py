@@ -81,6 +81,24 @@ def test_what_an_eviction_wipes_out_of_the_status_is_kept(pods: Pods) -> None:
     assert end.cause == "evicted"
 
 
+def test_what_a_busy_kubelet_reports_after_the_eviction_is_counted_then(pods: Pods) -> None:
+    lived = life(argo_pod(), BASE)
+    pods.upsert(lived[1], BASE + 1)
+    pods.upsert(argo_pod(phase="Failed", reason="Evicted", conditions=SCHEDULED), BASE + 50)
+    late = {**lived[-1], "status": {**lived[-1]["status"], "phase": "Failed", "reason": "Evicted"}}
+    for second in range(3):
+        pods.upsert(late, BASE + 60 + second)
+    pods.delete(late, BASE + 70)
+    pods.finish()
+    assert pods.stages() == {
+        "schedule": (1, 1),
+        "prepare": (1, 2 + 1),
+        "init": (1, 4),
+        "main": (1, 30),
+        "wait": (1, 2),
+    }
+
+
 def test_restarts_of_main_are_one_stage_from_first_start_to_last_finish(pods: Pods) -> None:
     first = {"terminated": {"startedAt": stamp(BASE + 5), "finishedAt": stamp(BASE + 9)}}
     second = {"terminated": {"startedAt": stamp(BASE + 20), "finishedAt": stamp(BASE + 29)}}

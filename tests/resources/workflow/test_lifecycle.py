@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from argoscope.metrics.internal import RUNS_UNOBSERVED
-from argoscope.resources.workflow import attempts, derive
+from argoscope.resources.workflow import attempts, derive, reading
 from argoscope.resources.workflow import metrics as m
 from support.compression import compressed
 from support.workflow_objects import BASE, at, node, workflow
@@ -287,8 +287,8 @@ def test_compressed_nodes_of_a_running_workflow_are_inflated_every_few_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     inflated = []
-    real = derive.inflate
-    monkeypatch.setattr(derive, "inflate", lambda *a: inflated.append(1) or real(*a))
+    real = reading.inflate
+    monkeypatch.setattr(reading, "inflate", lambda *a: inflated.append(1) or real(*a))
     feed = Feed()
 
     def status(count: int) -> dict[str, Any]:

@@ -1,0 +1,70 @@
+"""Objects from an API server: no more than is needed, and what is refused is said."""
+
+from typing import Any
+
+import pytest
+
+from argoscope.explain.asking import NothingToExplainError, Question, explain
+from argoscope.explain.cluster import gather
+from argoscope.explain.objects import Objects
+from argoscope.simulator.api_server import ApiServer
+from argoscope.simulator.cluster import Cluster
+from support.api_server import client_of
+from support.explained import ask, two_steps
+
+PLURALS = {"Workflow": "workflows", "Pod": "pods", "Event": "events"}
+
+
+def filled(runs: int = 3) -> Cluster:
+    cluster = Cluster()
+    for number in range(runs):
+        for made in two_steps(f"wf-{number}", pull=10 * (number + 1), shift=500 * number):
+            cluster.put(PLURALS[made["kind"]], made)
+    other = two_steps("other", shift=100)[0]
+    other["metadata"]["generateName"] = "other-"
+    cluster.put("workflows", other)
+    return cluster
+
+
+async def gathered(cluster: Cluster, question: Question, told: list[Any]) -> Objects:
+    server = ApiServer(cluster)
+    await server.start()
+    try:
+        async with client_of(server) as client:
+            return await gather(client, question, lambda *what: told.append(what))
+    finally:
+        await server.stop()
+
+
+async def test_a_run_comes_with_its_pods_events_and_siblings() -> None:
+    told: list[Any] = []
+    question = Question(namespace="ci", name="wf-2")
+    objects = await gathered(filled(), question, told)
+    assert sorted(name for _, name in objects.workflows) == ["wf-0", "wf-1", "wf-2"]
+    (found,) = explain(objects, question, lambda *_: (), 0.0, lambda *what: told.append(what))
+    assert found.answer.causes["pull"] == 30
+    assert found.answer.usual is not None
+    assert (found.answer.usual.runs, found.answer.usual.differences["pull"]) == (2, 15)
+    assert told == []
+
+
+async def test_of_a_pipeline_only_the_last_runs_are_kept() -> None:
+    question = Question(pipeline="wf", last=1)
+    objects = await gathered(filled(5), question, [])
+    # One more, to compare with.
+    assert sorted(name for _, name in objects.workflows) == ["wf-3", "wf-4"]
+
+
+async def test_an_unknown_run_says_where_else_it_could_be() -> None:
+    with pytest.raises(
+        NothingToExplainError, match=r"no Workflow ci/nope in this cluster.*archive"
+    ):
+        await gathered(filled(), Question(namespace="ci", name="nope"), [])
+
+
+def test_no_cluster_is_an_error_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/no/such/kubeconfig")
+    result = ask("ci/wf")
+    assert result.exit_code == 1
+    assert "/no/such/kubeconfig" in result.output
+    assert "--file FILE" in result.output
