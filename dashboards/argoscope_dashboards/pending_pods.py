@@ -152,20 +152,20 @@ def _often(q: Scope) -> Iterator[Panel]:
 
 def _around(q: Scope) -> Iterator[Panel]:
     yield TimeSeries(
-        title="Pods by phase",
-        description="Pods of workflows and rollouts. Finished ones stay until podGC deletes them.",
-        size=(8, 9),
+        title="Pending by node pool",
+        description="Pods that have a node of that pool already, or may run in no other: by their "
+        "nodeSelector or node affinity. Of others no pool is known.",
+        size=(12, 8),
         decimals=0,
         stack=True,
-        no_value="No pod of Argo exists",
-        colours=_PHASES,
-        targets=[target(q.sum(pod.PODS, "phase") + " > 0", "{{phase}}")],
+        no_value="No pod waits in a known pool",
+        targets=[target(q.sum(pod.PENDING_BY_POOL, "pool") + " > 0", "{{pool}}")],
     )
     yield TimeSeries(
         title="Nodes by pool",
         description="Kubernetes nodes by pool, spot nodes marked: did the autoscaler add any while "
         "pods had no node?",
-        size=(8, 9),
+        size=(12, 8),
         decimals=0,
         stack=True,
         no_value="Nodes are not watched (resource node)",
@@ -175,10 +175,20 @@ def _around(q: Scope) -> Iterator[Panel]:
         ),
     )
     yield TimeSeries(
+        title="Pods by phase",
+        description="Pods of workflows and rollouts. Finished ones stay until podGC deletes them.",
+        size=(12, 8),
+        decimals=0,
+        stack=True,
+        no_value="No pod of Argo exists",
+        colours=_PHASES,
+        targets=[target(q.sum(pod.PODS, "phase") + " > 0", "{{phase}}")],
+    )
+    yield TimeSeries(
         title="Held back before there is a pod",
         description="Nodes of workflows that wait for a quota, a lock or parallelism; and pods "
         "that were deleted before they started and were made again.",
-        size=(8, 9),
+        size=(12, 8),
         decimals=0,
         no_value="Nothing is held back",
         targets=queries(

@@ -5,6 +5,7 @@ Argo's timestamps resolve. Gauges are compared at many moments. ``support.compar
 metric is compared with what, and has the list of those that are excused.
 """
 
+from collections import Counter
 from functools import cache
 
 import pytest
@@ -12,13 +13,16 @@ import pytest
 from argoscope.catalogue import catalogue
 from argoscope.metrics.internal import RUNS_UNOBSERVED
 from argoscope.metrics.model import Labels, Metric
+from argoscope.resources.pod import PENDING_BY_POOL
 from argoscope.resources.workflow_template import TEMPLATE_INFO
 from argoscope.simulator.engine.playing import begin
+from argoscope.simulator.engine.world import World
 from argoscope.simulator.scenarios import names, read
 from support import compared, comparing
 from support.recount import Lines
 from support.release_gauges import differences
 from support.virtual_daemon import VirtualDaemon
+from support.waiting_by_pool import waiting_by_pool
 
 BEGIN = 1_795_353_180.0
 MINUTE = 60.0
@@ -31,11 +35,13 @@ BETWEEN = 110.0
 class Moment:
     """What the daemon shows at one time."""
 
-    def __init__(self, world_now: float, daemon: VirtualDaemon, sizes: dict[tuple[str, str], int]):
-        self.now = world_now
-        self.sizes = sizes
+    def __init__(self, world: World, now: float, daemon: VirtualDaemon) -> None:
+        self.now = now
+        stored = world.cluster.collections["workflows"].objects
+        self.sizes = {key: len(found.json) for key, found in stored.items()}
+        self.pools = waiting_by_pool(world.kernel)
         self.gauges: dict[Metric, dict[Labels, float]] = {
-            metric: daemon.gauges(metric) for metric in compared.ALL_GAUGES
+            metric: daemon.gauges(metric) for metric in (*compared.ALL_GAUGES, PENDING_BY_POOL)
         }
 
 
@@ -51,15 +57,11 @@ class Played:
         at = BEGIN + 13.0005  # between two milliseconds, which is what the truth tells
         while at < end:
             self.daemon.run_until(at)
-            self.moments.append(Moment(at, self.daemon, self._sizes()))
+            self.moments.append(Moment(world, at, self.daemon))
             at += BETWEEN
         self.daemon.run_until(end)
         self.lines = Lines(list(world.truth.lines))
         self.unseen = self.lines.offloaded()
-
-    def _sizes(self) -> dict[tuple[str, str], int]:
-        stored = self.world.cluster.collections["workflows"].objects
-        return {key: len(found.json) for key, found in stored.items()}
 
     def told(self, now: float, sizes: dict[tuple[str, str], int] | None = None) -> compared.Told:
         return compared.Told(self.lines.until(now), self.lines, now, sizes or {})
@@ -82,9 +84,18 @@ def test_every_metric_equals_the_truth(name: str) -> None:
         told = found.told(moment.now, moment.sizes)
         here = comparing.compare_gauges(moment.gauges, told, found.unseen)
         here += comparing.compare_late(moment.gauges, told)
+        here += _pools(moment)
         wrong += [f"after {moment.now - BEGIN:.0f} s: {each}" for each in here]
     wrong += _templates(found) + _releases(found)
     assert not wrong, "\n".join(wrong)
+
+
+def _pools(moment: Moment) -> list[str]:
+    shown: Counter[tuple[str, str]] = Counter()
+    for (namespace, pool, _), value in moment.gauges[PENDING_BY_POOL].items():
+        shown[namespace, pool] += int(value)
+    wrong = +shown != moment.pools
+    return [f"{PENDING_BY_POOL.prometheus}: {+shown}, in truth {moment.pools}"] if wrong else []
 
 
 def _templates(found: Played) -> list[str]:
@@ -136,5 +147,6 @@ def test_every_comparison_has_something_to_compare() -> None:
                 fed.add(metric.prometheus)
         for moment in found.moments:
             fed |= {m.prometheus for m, values in moment.gauges.items() if any(values.values())}
-    at_the_end = {metric.prometheus for metric in compared.AT_THE_END}
-    assert compared.compared() - fed - at_the_end == set()
+    by_objects = {metric.prometheus for metric in compared.BY_OBJECTS}
+    assert compared.compared() - fed - by_objects == set()
+    assert PENDING_BY_POOL.prometheus in fed

@@ -4,6 +4,7 @@ import msgspec
 
 from argoscope.metrics.model import Instrument, Label, Metric
 from argoscope.resources._base import ObjectMeta, Options, Resource, Seen, Sink, Unrecorded
+from argoscope.resources._pools import POOL, pool
 from argoscope.resources.world import World
 
 
@@ -13,7 +14,6 @@ class Node(msgspec.Struct, gc=False):
     metadata: ObjectMeta
 
 
-POOL = Label(name="pool", help="Node pool, by the label of the cloud or of Karpenter", open=True)
 ZONE = Label(name="zone", help="Zone (topology.kubernetes.io/zone)", open=True)
 SPOT = Label(
     name="spot", help="Whether the node can be taken away (spot)", values=("true", "false")
@@ -30,16 +30,6 @@ METRICS = (NODES,)
 
 _ZONES = ("topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone")
 _TYPES = ("node.kubernetes.io/instance-type", "beta.kubernetes.io/instance-type")
-_POOLS = (
-    "karpenter.sh/nodepool",
-    "karpenter.sh/provisioner-name",
-    "cloud.google.com/gke-nodepool",
-    "eks.amazonaws.com/nodegroup",
-    "alpha.eksctl.io/nodegroup-name",
-    "kubernetes.azure.com/agentpool",
-    "agentpool",
-    "node.kubernetes.io/pool",
-)
 _SPOT = {
     "karpenter.sh/capacity-type": "spot",
     "eks.amazonaws.com/capacityType": "SPOT",
@@ -56,7 +46,7 @@ def describe(labels: dict[str, str]) -> tuple[str, str, str, bool]:
         return next((labels[name] for name in names if labels.get(name)), "")
 
     spot = any(labels.get(name) == value for name, value in _SPOT.items())
-    return first(_ZONES), first(_TYPES), first(_POOLS), spot
+    return first(_ZONES), first(_TYPES), pool(labels), spot
 
 
 class NodeDeriver(Unrecorded):
@@ -74,8 +64,8 @@ class NodeDeriver(Unrecorded):
             return  # a heartbeat
         self._names[meta.uid] = meta.name
         self._world.node_pools[meta.name] = described
-        zone, _, pool, spot = described
-        self._sink.own(meta.uid, [(NODES, (pool, zone, str(spot).lower()), 1.0)])
+        zone, _, name, spot = described
+        self._sink.own(meta.uid, [(NODES, (name, zone, str(spot).lower()), 1.0)])
 
     def delete(self, uid: str, obj: Node | None, seen: Seen) -> None:
         del obj, seen

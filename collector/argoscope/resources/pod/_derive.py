@@ -12,17 +12,18 @@ counts when it ends: nobody has counted it before, but for the start-up that an 
 import sys
 from collections.abc import Iterable, Iterator
 
-from argoscope.metrics.model import Metric
 from argoscope.resources import _reasons
 from argoscope.resources._base import Options, PastRun, Seen, Sink
 from argoscope.resources._time import unix
 from argoscope.resources.pod import _joins, _metrics, _object, _pending, _timeline
 from argoscope.resources.pod._census import Census
-from argoscope.resources.pod._joins import EarlyEvents, End, Joins, Measurement
-from argoscope.resources.pod._metrics import EPISODES, PENDING, PENDING_SECONDS, PODS, RESTARTS
+from argoscope.resources.pod._joins import EarlyEvents, End, Joins
+from argoscope.resources.pod._metrics import PODS, RESTARTS
 from argoscope.resources.pod._object import Pod
+from argoscope.resources.pod._pool import pool_of
 from argoscope.resources.pod._stored import Counted, Keeper
-from argoscope.resources.pod._timeline import Episode, Record
+from argoscope.resources.pod._timeline import Record
+from argoscope.resources.pod._waits import Waits
 from argoscope.resources.world import Key, PodEnd, PodEvent, Run, World
 
 _TERMINAL = ("Succeeded", "Failed")
@@ -42,6 +43,7 @@ class PodDeriver:
         self._keeper = Keeper(world, sink, self._joins)
         self._journal = self._keeper.journal
         self._census = Census(sink)
+        self._waits = Waits(sink, self._census, self._joins)
         self._early = EarlyEvents()
         world.on_run(self._run_changed)
         world.on_pod_event(self._pod_event)
@@ -116,7 +118,7 @@ class PodDeriver:
         if record.pipeline is None:
             self._unresolved.setdefault((record.namespace, record.workflow), {})[uid] = record
         if record.episode:
-            self._show(record, record.episode, 1)
+            self._waits.show(record, record.episode, 1)
 
     def recall(self, runs: Iterable[PastRun]) -> None:
         """Not needed: the counters have all."""
@@ -161,15 +163,16 @@ class PodDeriver:
         if _may_wait(record, obj):
             if obj.metadata.deletion_timestamp is None:
                 reason, since = _pending.waiting_for(record, obj, unscheduled, at)
-                self._wait_for(record, reason, since, at)
+                self._waits.wait_for(record, reason, since, at)
+                self._waits.wait_in(record, sys.intern(pool_of(obj.spec, self._world)))
             elif record.episode:
-                self._give_up_waiting(record, record.episode, _pending.deletion_request(obj) or at)
+                self._waits.give_up(record, record.episode, _pending.deletion_request(obj) or at)
         elif record.episode:
             if record.main_start:
-                self._end_episode(record, record.main_start)
+                self._waits.end(record, record.main_start)
             else:
                 ended = record.last_end > record.episode.since
-                self._give_up_waiting(record, record.episode, record.last_end if ended else at)
+                self._waits.give_up(record, record.episode, record.last_end if ended else at)
         if (
             not record.workflow
             and record.main_start
@@ -204,7 +207,7 @@ class PodDeriver:
         started = record.main_start > 0
         if record.episode:
             # A tombstone does not tell when it ended: counted, but not timed.
-            self._give_up_waiting(record, record.episode, at, timed=obj is not None)
+            self._waits.give_up(record, record.episode, at, timed=obj is not None)
         self._count_startup(record)
         if not record.flags & _timeline.COUNTED:
             record.flags |= _timeline.COUNTED
@@ -230,57 +233,6 @@ class PodDeriver:
                 self._unresolved.pop(key, None)
             self._joins.pod_gone(key)
 
-    # -- waiting
-
-    def _wait_for(self, record: Record, reason: str, since: float, at: float) -> None:
-        episode = record.episode
-        if episode is None:
-            record.episode = Episode(reason=reason, since=since, changed=since)
-            self._show(record, record.episode, 1)
-            return
-        if episode.reason == reason or _pending.is_coarser(reason, episode.reason):
-            return
-        if _pending.is_same_trouble(episode.reason, reason):
-            self._show(record, episode, -1)
-            _pending.change_reason(episode, reason, at)
-            self._show(record, episode, 1)
-            return
-        if since < episode.since:
-            since = at
-        self._end_episode(record, since)
-        record.episode = Episode(reason=reason, since=since, changed=since)
-        self._show(record, record.episode, 1)
-
-    def _show(self, record: Record, episode: Episode, change: int) -> None:
-        labels = (record.namespace, record.pipeline or "", episode.reason)
-        self._census.add(PENDING, labels, change, episode.since)
-        if change > 0 and record.pipeline is not None and episode.reason not in _reasons.PASSING:
-            # Exposed at 0 before it can grow: increase() misses a series that is born at 1.
-            self._sink.declare(EPISODES, labels)
-
-    def _give_up_waiting(
-        self, record: Record, episode: Episode, end: float, *, timed: bool = True
-    ) -> None:
-        """The pod ended, or is being deleted, before main could start."""
-        if _reasons.is_image(episode.reason):
-            # That a deadline passed says less than what was waited for until then.
-            record.cause = "image" if record.cause in ("", "deadline") else record.cause
-        self._end_episode(record, end, timed=timed)
-
-    def _end_episode(self, record: Record, end: float, *, timed: bool = True) -> None:
-        episode = record.episode
-        assert episode is not None
-        record.episode = None
-        self._show(record, episode, -1)
-        concluded = _pending.conclude(episode, _pending.end_of(record, episode, end))
-        if concluded is None:
-            return
-        reason, seconds = concluded
-        _pending.blame(record, reason)
-        self._measure(record, EPISODES, (record.namespace, _joins.PIPELINE, reason), 1.0)
-        if timed:
-            self._measure(record, PENDING_SECONDS, (record.namespace, reason), seconds)
-
     # -- counting
 
     def _count_startup(self, record: Record) -> None:
@@ -299,20 +251,7 @@ class PodDeriver:
                 self._sink.problem("Pod", "negative_duration", detail)
                 continue
             labels = (record.namespace, _joins.PIPELINE, template, stage)
-            self._measure(record, _metrics.STAGE_SECONDS, labels, value)
-
-    def _measure(
-        self,
-        record: Record,
-        metric: Metric,
-        labels: tuple[str, ...],
-        value: float,
-        unless_started_after: float = 0.0,
-    ) -> None:
-        key = (record.namespace, record.workflow or record.name)
-        self._joins.add(
-            key, record.pipeline, Measurement(metric, labels, value, unless_started_after)
-        )
+            self._joins.measure(record, _metrics.STAGE_SECONDS, labels, value)
 
     def _count_restart(self, uid: str, record: Record) -> None:
         """Whether this pod stands in for one of its name that was deleted before it started."""
@@ -320,7 +259,7 @@ class PodDeriver:
         if before is not None and record.workflow:
             labels = (record.namespace, _joins.PIPELINE)
             unless = before.created + 1.0
-            self._measure(record, RESTARTS, labels, 1.0, unless_started_after=unless)
+            self._joins.measure(record, RESTARTS, labels, 1.0, unless_started_after=unless)
 
     def _publish_end(self, record: Record, deletion: float) -> None:
         if not record.workflow:
@@ -349,10 +288,10 @@ class PodDeriver:
             self._journal.changed.add(uid)
             episode = record.episode
             if episode:
-                self._show(record, episode, -1)
+                self._waits.show(record, episode, -1)
             self._resolve(record, pipeline)
             if episode:
-                self._show(record, episode, 1)
+                self._waits.show(record, episode, 1)
 
     def _resolve(self, record: Record, pipeline: str) -> None:
         record.pipeline = pipeline
@@ -385,7 +324,7 @@ class PodDeriver:
         if episode and hint and episode.reason != hint:
             told = (_reasons.BACKOFF,) if event.pull_error else _pending.HINTED
             if episode.reason in told:
-                self._wait_for(record, hint, event.at, event.at)
+                self._waits.wait_for(record, hint, event.at, event.at)
 
     def _blame(self, record: Record, cause: str) -> None:
         record.cause = cause

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from argoscope.metrics.model import Instrument, Metric
 from argoscope.resources._base import Sink
 from argoscope.resources._pod_life import PodLife
+from argoscope.resources.pod._timeline import Record
 from argoscope.resources.world import Key, PodEnd, PodEvent, Run, World
 
 PATIENCE = 600.0
@@ -96,6 +97,18 @@ class Joins:
         self._waiting[key].append(item)
         self._size += 1
         self.changed.add(key)
+
+    def measure(
+        self,
+        record: Record,
+        metric: Metric,
+        labels: tuple[str, ...],
+        value: float,
+        unless_started_after: float = 0.0,
+    ) -> None:
+        """Count ``value`` of a pod as soon as its pipeline is known."""
+        key = (record.namespace, record.workflow or record.name)
+        self.add(key, record.pipeline, Measurement(metric, labels, value, unless_started_after))
 
     def pod_gone(self, key: Key) -> None:
         """A pod was deleted whose workflow is not known."""

@@ -2,6 +2,7 @@
 
 from argoscope.metrics.labels import NAMESPACE, PIPELINE, TEMPLATE
 from argoscope.metrics.model import Combine, Instrument, Label, Metric
+from argoscope.resources._pools import POOL
 from argoscope.resources._reasons import REASONS
 
 PHASES = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
@@ -24,6 +25,14 @@ PENDING = Metric(
     unit="{pod}",
     labels=(NAMESPACE, PIPELINE, REASON),
     help="Pods whose main container has not started, by what they wait for",
+)
+PENDING_BY_POOL = Metric(
+    name="argo.pods.pending_by_pool",
+    instrument=Instrument.GAUGE,
+    unit="{pod}",
+    labels=(NAMESPACE, POOL, REASON),
+    help="Pods whose main container has not started, by the node pool that they have a node of or "
+    "may run in alone; of others no pool is known",
 )
 PENDING_OLDEST = Metric(
     name="argo.pods.pending_oldest",
@@ -66,4 +75,13 @@ RESTARTS = Metric(
     labels=(NAMESPACE, PIPELINE),
     help="Pods that were deleted before their main container started and made again",
 )
-METRICS = (PODS, PENDING, PENDING_OLDEST, EPISODES, PENDING_SECONDS, STAGE_SECONDS, RESTARTS)
+METRICS = (
+    PODS,
+    PENDING,
+    PENDING_BY_POOL,
+    PENDING_OLDEST,
+    EPISODES,
+    PENDING_SECONDS,
+    STAGE_SECONDS,
+    RESTARTS,
+)

@@ -75,7 +75,9 @@ class PodStatus(msgspec.Struct, gc=False, rename="camel"):
 
 class PodSpec(msgspec.Struct, gc=False, rename="camel"):
     node_name: str | None = None
-    # Raw: decoded only for the few pods whose name does not tell the template, and never kept.
+    # Raw: decoded only for pods that wait, or whose name does not tell the template; never kept.
+    node_selector: msgspec.Raw = msgspec.Raw()
+    affinity: msgspec.Raw = msgspec.Raw()
     init_containers: msgspec.Raw = msgspec.Raw()
     containers: msgspec.Raw = msgspec.Raw()
 

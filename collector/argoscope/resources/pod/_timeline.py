@@ -46,6 +46,8 @@ class Episode(msgspec.Struct, gc=False, array_like=True):
     """When ``reason`` became the current one."""
     spent: dict[str, float] | None = None
     """Seconds under earlier reasons of the same trouble."""
+    pool: str = ""
+    """The node pool that it waits in, "" where nothing tells."""
 
 
 class Record(msgspec.Struct, gc=False, array_like=True, tag=0):
