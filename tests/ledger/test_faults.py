@@ -150,6 +150,56 @@ def test_a_lock_that_a_dead_process_left_does_not_count(tmp_path: Path) -> None:
     Ledger.open(tmp_path).close()
 
 
+def test_a_link_to_a_ledger_in_use_is_that_ledger(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "argoscope.db")
+    assert refused(link).reason == "locked"
+    folder = tmp_path / "folder"
+    folder.symlink_to(tmp_path, target_is_directory=True)
+    assert refused(folder).reason == "locked"
+    ledger.close()
+
+
+def test_a_ledger_behind_a_link_survives_a_kill(tmp_path: Path) -> None:
+    """Its log, with all that was committed, lies beside the file and not beside the link."""
+    (tmp_path / "disk").mkdir()
+    filled(tmp_path / "disk").close()
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "disk" / "argoscope.db")
+    script = """
+import os, sys
+from argoscope.ledger.ledger import Ledger
+from argoscope.metrics.held import Held
+ledger = Ledger.open(sys.argv[1])
+ledger.note("fact", "2")
+ledger.commit(Held())
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", script, link], env=subprocess_environment())
+    ledger = Ledger.open(link)
+    assert ledger.noted("fact") == "2"
+    ledger.close()
+
+
+def test_a_lock_that_was_deleted_lets_no_two_write(tmp_path: Path) -> None:
+    """As one does who takes it for that of a dead process: the second has it then."""
+    first = filled(tmp_path)
+    (tmp_path / "argoscope.db.lock").unlink()
+    second = Ledger.open(tmp_path)
+    first.note("fact", "first")
+    with pytest.raises(LedgerError, match="or the lock beside it, was moved") as caught:
+        first.commit(registry_at().hold())
+    assert caught.value.reason == "moved"
+    second.note("fact", "second")
+    second.commit(registry_at().hold())
+    first.close()
+    second.close()
+    again = Ledger.open(tmp_path)
+    assert again.noted("fact") == "second"
+    again.close()
+
+
 def test_a_full_disk_changes_nothing_and_the_same_commit_succeeds_when_there_is_room(
     tmp_path: Path,
 ) -> None:

@@ -54,11 +54,12 @@ _ROWS = 256  # of a statement: with more, preparing it costs what fewer turns wo
 
 def locate(path: str | Path) -> Path:
     """The ledger's file: the path itself, or one in it if it is a folder, or has no suffix and is
-    not there yet."""
+    not there yet. Of a link the file that it leads to: the lock and SQLite's log lie beside that
+    one, whatever it is called by."""
     found = Path(path)
     if found.is_dir() or (not found.suffix and not found.exists()) or str(path).endswith("/"):
-        return found / FILE
-    return found
+        found /= FILE
+    return found.resolve() if found.is_symlink() else found
 
 
 class Database(Reader):
@@ -146,7 +147,7 @@ class Database(Reader):
         execute = self._connection.execute
         runs = self.runs
         try:
-            if _inode(self.path) != self._inode:
+            if _inode(self.path) != self._inode or not self._is_locked():
                 raise LedgerError(self.path, "moved", "")
             execute("BEGIN IMMEDIATE")
             self._put("metric", batch.shapes)
@@ -172,6 +173,10 @@ class Database(Reader):
         self._commits += 1
         if self._lock is not None:
             self._lock.tell(self._commits)
+
+    def _is_locked(self) -> bool:
+        """Whether nobody else can have taken it: with a new lock file another process could."""
+        return self._lock is None or self._lock.is_in_place()
 
     def _put(self, table: str, rows: list[Row], verb: str = "REPLACE", conflict: str = "") -> int:
         """Insert rows; returns how many were changed."""
