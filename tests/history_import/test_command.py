@@ -251,6 +251,27 @@ async def test_files_hold_other_kinds_and_the_same_run_twice(tmp_path: Path) -> 
     assert "left out: 1 Pod" in err
 
 
+async def test_what_is_nested_deep_is_read_and_what_is_garbage_costs_only_itself(
+    tmp_path: Path,
+) -> None:
+    runs, _ = archive(SEED, 8, time.time())
+    lines = [json.dumps(run_).encode() for run_ in runs]
+    more = b'{"deep":' + b"[" * 9_900 + b"]" * 9_900 + b","  # API servers take 10,000
+    lines[0] = more + lines[0][1:]
+    lines[3] = lines[3].replace(b'"name": "', b'"name": "\xff', 1)
+    lines[5] = b'{"deep":' + b"[" * 20_000 + b"]" * 20_000 + b"," + lines[5][1:]
+    lines[6] = b"[1,"
+    (tmp_path / "runs.jsonl").write_bytes(b"\n".join(lines))
+    (tmp_path / "cut.tar.zst").write_bytes(b"no archive at all")
+    path = tmp_path / "l.db"
+    given = [str(tmp_path / name) for name in ("runs.jsonl", "cut.tar.zst")]
+    code, _, err = await run("files", *given, "--ledger", str(path))
+    assert code == 0, err
+    assert rows(path) == 5
+    for said in ("runs.jsonl:4: ", "runs.jsonl:6: ", "runs.jsonl:7: ", "cut.tar.zst: "):
+        assert said in err
+
+
 async def test_a_run_of_last_month_is_kept_only_if_asked_for(tmp_path: Path) -> None:
     runs, _ = archive(SEED, 50, time.time() - 20 * DAY)
     path = tmp_path / "l.db"
