@@ -15,7 +15,7 @@ import msgspec
 
 from argoscope.ledger.database import Database, locate
 from argoscope.ledger.errors import LedgerError
-from argoscope.ledger.runs import COUNTED, ended, moment, run_of
+from argoscope.ledger.runs import COUNTED, moment, run_of
 from argoscope.resources._base import RunRecord
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])\Z")
@@ -64,9 +64,10 @@ def info_command(path: str, check: bool, form: str) -> None:
     """What is in it and how large it is; exits with 1 if it is damaged."""
     database = Database.read(locate(path))
     try:
-        facts = _facts(database)
         if check:
             database.check()
+        facts = _facts(database)
+        if check:
             facts["checked"] = "every row is intact"
     finally:
         database.close()
@@ -93,8 +94,8 @@ def _facts(database: Database) -> dict[str, Any]:
         "objects": dict(kinds),
         "runs_counted": counted,
         "runs_history": scalar("SELECT count(*) FROM run") - counted,
-        "oldest_run": _end(scalar("SELECT min(key) FROM run")),
-        "newest_run": _end(scalar("SELECT max(key) FROM run")),
+        "oldest_run": _iso(database.run_end("min")),
+        "newest_run": _iso(database.run_end("max")),
     }
 
 
@@ -157,10 +158,6 @@ def _flat(run: RunRecord) -> dict[str, object]:
     for name in _TIMES:
         fields[name] = _iso(getattr(run, name))
     return fields
-
-
-def _end(key: bytes | None) -> str | None:
-    return _iso(ended(key)) if key else None
 
 
 def _iso(at: float | None) -> str | None:

@@ -10,7 +10,7 @@ from zlib import crc32
 from argoscope.ledger.errors import FAULTS, LedgerError, explained
 from argoscope.ledger.lock import check_complete, told
 from argoscope.ledger.rows import Row, causes_of, packed
-from argoscope.ledger.runs import are_intact
+from argoscope.ledger.runs import are_intact, ended
 from argoscope.ledger.schema import check_version
 
 COMMITS = "commits"
@@ -62,6 +62,15 @@ class Reader:
                 yield rows
         except FAULTS as error:
             raise explained(self.path, error) from error
+
+    def run_end(self, which: str) -> float | None:
+        """Unix seconds of the first end ("min") or the last ("max"); None without any. Raises
+        LedgerError if that record is not intact."""
+        query = f"SELECT key, body FROM run WHERE key = (SELECT {which}(key) FROM run)"  # noqa: S608
+        rows = self.query(query)
+        if rows and not are_intact(rows):
+            raise LedgerError(self.path, "corrupt", f"a run record is not what was written: {rows}")
+        return ended(rows[0][0]) if rows else None
 
     def causes(self, finished: float, uid: str) -> dict[str, float]:
         """Where the time of a run attempt went, in seconds; empty if nothing is known of it."""
