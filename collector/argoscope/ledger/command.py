@@ -20,6 +20,7 @@ from argoscope.resources._base import RunRecord
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])\Z")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_FIRST = datetime.min.replace(tzinfo=UTC).timestamp()
 _TIMES = ("created", "started", "finished")
 
 
@@ -135,7 +136,7 @@ def export_command(path: str, form: str, since: str, pipeline: str, namespace: s
 def when(text: str, now: float) -> float:
     """Unix seconds of "7d" (before ``now``) or of an ISO date or time. Raises ValueError."""
     if ago := _AGO.match(text):
-        return now - float(ago[1]) * _UNITS[ago[2]]
+        return max(now - float(ago[1]) * _UNITS[ago[2]], _FIRST)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
