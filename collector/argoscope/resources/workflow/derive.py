@@ -281,7 +281,8 @@ class WorkflowDeriver:
             self._world.run_closed(ClosedRun(line, workflow.raw, seen.size))
             self._attribution.add(line, seen.at)
         record.held, record.suspensions, record.was_locked = None, (), False
-        self._world.drop_pod_ends((run.namespace, run.name))
+        # Pods of an `argo retry` may have been told before the end of the attempt that it revives.
+        self._world.drop_pod_ends((run.namespace, run.name), record.counted)
         # Recalled: of an earlier life, or imported while the daemon was away.
         if not self._week.is_recalled(run.uid, record.counted):
             self._week.add((run.namespace, run.pipeline), record.counted, cause)
