@@ -117,6 +117,8 @@ def in_order(name: str) -> Counters:
 @given(seed=st.integers(0, 2**32))
 @example(seed=1001)  # pods that are told after their run is deleted, and very late
 @example(seed=1002)  # pods of a retry that are told before the end of the attempt before
+@example(seed=1006)  # a CronWorkflow that is told after its first run was due
+@example(seed=1007)
 def test_the_order_of_streams_and_doubled_events_change_no_counter(name: str, seed: int) -> None:
     print("seed", seed)
     assert counted(interleaved(story(name), random.Random(seed)), end_of(name)) == in_order(name)

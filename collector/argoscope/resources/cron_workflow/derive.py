@@ -1,9 +1,10 @@
 """Measurements of CronWorkflows, from the objects and their child runs.
 
 A run is *missed* when its time passed and no child Workflow was made for it. Only times that the
-daemon lived through are judged: none before it first saw the CronWorkflow, and none within a gap
-of its own clock. After a restart within ``MAX_GAP`` the lists tell what was made meanwhile; of
-times before the latest that was kept they don't, since its runs may have been deleted again.
+daemon lived through are judged: none before it first saw the CronWorkflow, unless that was told
+late, and none within a gap of its own clock. After a restart within ``MAX_GAP`` the lists tell what
+was made meanwhile; of times before the latest that was kept they don't, since its runs may have
+been deleted again.
 """
 
 import heapq
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from argoscope.resources._base import Contribution, Options, PastCronRun, PastRun, Seen, Sink
 from argoscope.resources._limits import AnnotatedLimits
 from argoscope.resources._time import unix
-from argoscope.resources.cron_workflow.due import missed_reason
+from argoscope.resources.cron_workflow.due import GRACE, missed_reason
 from argoscope.resources.cron_workflow.metrics import (
     ACTIVE,
     CONSECUTIVE_FAILURES,
@@ -84,19 +85,21 @@ class CronWorkflows:
         if cron.uid and cron.uid != uid:  # made anew, the deletion was not seen
             self._forget(cron)
             cron = self._crons.setdefault(key, Cron(*key))
+        begin = seen.at
         if cron.uid:
             cron.walk(seen.at)  # what was due until now was so under the old state
         else:
             seen = self._keeper.journal.met(uid, seen)
             self._keeper.touch(cron)  # its row has been one without a uid
             cron.uid, cron.since, cron.going_since = uid, seen.at, seen.at
+            begin = _told_since(obj, seen)
             cron.baseline = seen.history_until > 0.0
             cron.inherited = self._world.counted_until.get("workflows", 0.0)
             self._keys[cron.uid] = key
             self._declare(cron)
         was_idle = cron.idle
         cron.created = unix(obj.metadata.creation_timestamp)
-        self._read_spec(cron, obj, seen.at)
+        self._read_spec(cron, obj, begin)
         self._read_status(cron, obj)
         if was_idle and not cron.idle:
             cron.going_since = seen.at
@@ -337,6 +340,14 @@ class CronWorkflows:
             yield INVALID, (*key, reason), float(reason in wrong)
         schedule = ", ".join(cron.spec.texts)
         yield INFO, (*key, schedule, cron.spec.timezone, cron.spec.policy), 1.0
+
+
+def _told_since(obj: CronWorkflow, seen: Seen) -> float:
+    """From when on a CronWorkflow is judged that is first seen: its creation, if what told of that
+    was late (a busy server, a cut). Runs that were made since, and are gone, are in its status."""
+    created = unix(obj.metadata.creation_timestamp)
+    is_news = not seen.history_until and 0.0 <= seen.at - created <= GRACE
+    return created if is_news else seen.at
 
 
 def _is_history(cron: Cron, child: Child) -> bool:
