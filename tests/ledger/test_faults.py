@@ -244,13 +244,13 @@ except LedgerError as error:
 """
 
 
-def mounted(folder: Path, options: str, before: str = ":") -> list[str]:
+def mounted(folder: Path, options: str, before: str = ":", program: str = _MOUNTED) -> list[str]:
     """What a ledger says on a file system of its own that is mounted there."""
     script = (
         f'mount -t tmpfs -o size=600k tmpfs "$1" && {before} && {options} && exec "$2" -c "$3" "$1"'
     )
     done = subprocess.run(
-        [*_UNSHARE, script, "sh", str(folder), sys.executable, _MOUNTED],
+        [*_UNSHARE, script, "sh", str(folder), sys.executable, program],
         capture_output=True,
         text=True,
         env=subprocess_environment(),
@@ -283,6 +283,21 @@ def test_a_real_disk_that_is_full_from_the_start_is_called_full(tmp_path: Path) 
 @needs_mount
 def test_a_read_only_disk_is_called_read_only(tmp_path: Path) -> None:
     assert mounted(tmp_path, 'mount -o remount,ro "$1"') == ["readonly"]
+
+
+@needs_mount
+def test_a_snapshot_on_a_read_only_disk_can_be_read(tmp_path: Path) -> None:
+    script = """
+import sys
+from argoscope.cli import main
+main(["ledger", "info", sys.argv[1], "--check", "--format", "json"])
+"""
+    filled(tmp_path / "whole").close()
+    copied = f'cp {tmp_path}/whole/argoscope.db "$1"'
+    options = 'mount -o remount,ro "$1"'
+    (tmp_path / "disk").mkdir()
+    said = mounted(tmp_path / "disk", options, copied, script)
+    assert '"runs_counted":200' in said[0]
 
 
 def test_a_file_that_was_deleted_under_it_is_not_written_on(tmp_path: Path) -> None:

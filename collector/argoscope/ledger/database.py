@@ -6,6 +6,7 @@ together with what followed, and the file stays whole: what they held is derived
 cluster, as after a crash. ``FULL`` would cost a flush of the disk every second.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from typing import Self
 
 from argoscope.ledger.errors import FAULTS, LedgerError, explained
 from argoscope.ledger.lock import Lock
-from argoscope.ledger.reading import BUSY, COMMITS, Reader, look
+from argoscope.ledger.reading import BUSY, COMMITS, Reader, log_size, look
 from argoscope.ledger.rows import Batch, Row, sealed
 from argoscope.ledger.runs import ended, is_counted, moment
 from argoscope.ledger.schema import MIGRATIONS, Step, check_version, migrate
@@ -112,7 +113,10 @@ class Database(Reader):
         if not path.exists():
             raise LedgerError(path, "missing", "")
         try:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            # Beside a log SQLite shares memory, in a file. A snapshot of a volume can hold none.
+            alone = not os.access(path.parent, os.W_OK) and not log_size(path)
+            how = "mode=ro&immutable=1" if alone else "mode=ro"
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
             connection.isolation_level = None
             connection.execute(f"PRAGMA busy_timeout = {BUSY}")
             if check_version(connection, path) < len(MIGRATIONS):

@@ -102,12 +102,9 @@ class Reader:
         except FAULTS as error:
             raise explained(self.path, error) from error
 
-    def log_bytes(self) -> int:
-        return _size(self.path.with_name(self.path.name + "-wal"))
-
     def bytes(self) -> int:
         """Size of the file and its write-ahead log."""
-        return _size(self.path) + self.log_bytes()
+        return _size(self.path) + log_size(self.path)
 
     def check(self) -> None:
         """Look at every page and every row, and whether commits are missing. Raises LedgerError
@@ -159,8 +156,7 @@ def look(path: Path, known: int, least: int) -> None:
     if not path.exists():
         return
     # Without a log there is none to be made either.
-    logged = _size(path.with_name(path.name + "-wal")) > 0
-    how = "mode=ro" if logged else "mode=ro&immutable=1"
+    how = "mode=ro" if log_size(path) else "mode=ro&immutable=1"
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY}")
@@ -172,6 +168,11 @@ def look(path: Path, known: int, least: int) -> None:
         check_complete(path, int(meta.get(COMMITS, "0")), least)
     finally:
         connection.close()
+
+
+def log_size(path: Path) -> int:
+    """Bytes of the write-ahead log beside the ledger."""
+    return _size(path.with_name(path.name + "-wal"))
 
 
 def _size(path: Path) -> int:
