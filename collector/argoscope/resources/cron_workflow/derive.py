@@ -67,8 +67,6 @@ class CronWorkflows:
         self._keeper = Keeper(sink, self._crons, self._keys)
         self._held = False
         """Restored, and what happened meanwhile has not been listed yet."""
-        self._left = 0.0
-        """When the earlier life ended."""
         self._past: dict[Key, Past] = {}
         """Until everything has been listed, what the run records say."""
         self._dirty: set[Key] = set()
@@ -134,8 +132,9 @@ class CronWorkflows:
         """A run that was due is missed only when it is not in the lists after a restart either."""
         if self._held and {"workflows", "cronworkflows"} <= self._world.listed:
             self._held = False
-            if now - self._left > LIFE:
+            if now - self._keeper.left > LIFE:
                 self._excuse_unseen(now)
+            self._keeper.left = 0.0
         return self._held
 
     def _excuse_unseen(self, now: float) -> None:
@@ -143,7 +142,8 @@ class CronWorkflows:
             cron.walk(now)
             last = max(cron.last_schedule, cron.runs.newest)
             made_by = max(PROMPT, cron.spec.deadline)
-            cron.calendar.excuse(self._left - made_by, min(last, now))
+            cron.calendar.excuse(self._keeper.left - made_by, min(last, now))
+            self._keeper.touch(cron)
 
     def _apply_past(self) -> None:
         for key, past in self._past.items():
@@ -249,7 +249,7 @@ class CronWorkflows:
 
     def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
         self._keeper.restore(records)
-        self._held, self._left = True, self._keeper.clock or 0.0
+        self._held = True
         for cron in self._crons.values():
             if cron.uid:
                 self._keys[cron.uid] = cron.key
