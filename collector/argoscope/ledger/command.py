@@ -15,6 +15,7 @@ import msgspec
 
 from argoscope.ledger.database import Database, locate
 from argoscope.ledger.errors import LedgerError
+from argoscope.ledger.reading import FIRST_RUN, LAST_RUN
 from argoscope.ledger.runs import COUNTED, moment, run_of
 from argoscope.resources._base import RunRecord
 
@@ -95,8 +96,8 @@ def _facts(database: Database) -> dict[str, Any]:
         "objects": dict(kinds),
         "runs_counted": counted,
         "runs_history": scalar("SELECT count(*) FROM run") - counted,
-        "oldest_run": _iso(database.run_end("min")),
-        "newest_run": _iso(database.run_end("max")),
+        "oldest_run": _iso(database.run_end(FIRST_RUN)),
+        "newest_run": _iso(database.run_end(LAST_RUN)),
     }
 
 

@@ -19,6 +19,8 @@ BUSY = 5_000
 """Milliseconds that a reading `argoscope ledger` may hold up the daemon's checkpoint, or it us."""
 _SEALED = ("meta", "metric", "series", "value", "acknowledged", "object", "path")
 """Tables whose last column is the row's CRC."""
+FIRST_RUN = "SELECT key, body FROM run ORDER BY key LIMIT 1"
+LAST_RUN = "SELECT key, body FROM run ORDER BY key DESC LIMIT 1"
 _READ = 1_000  # run records at once
 
 
@@ -63,10 +65,9 @@ class Reader:
         except FAULTS as error:
             raise explained(self.path, error) from error
 
-    def run_end(self, which: str) -> float | None:
-        """Unix seconds of the first end ("min") or the last ("max"); None without any. Raises
-        LedgerError if that record is not intact."""
-        query = f"SELECT key, body FROM run WHERE key = (SELECT {which}(key) FROM run)"  # noqa: S608
+    def run_end(self, query: str) -> float | None:
+        """Unix seconds of an end, FIRST_RUN's or LAST_RUN's; None without any. Raises LedgerError
+        if that record is not intact."""
         rows = self.query(query)
         if rows and not are_intact(rows):
             raise LedgerError(self.path, "corrupt", f"a run record is not what was written: {rows}")
