@@ -12,6 +12,8 @@ from argoscope import __version__
 
 CONFIG_ERROR = 2
 """Exit code for wrong settings and for credentials that are missing: nothing was started."""
+NESTING = 10_500
+"""Levels that can be decoded: API servers take objects that are nested 10,000 deep."""
 
 _LAZY = {
     "bench": (
@@ -73,6 +75,7 @@ class _Group(click.Group):
 @click.version_option(__version__, prog_name="argoscope")
 def main() -> None:
     """Why is my workflow slow, and did my cron run? Metrics from Argo's own objects."""
+    sys.setrecursionlimit(NESTING)
 
 
 def _setting(path: str, **kwargs: Any) -> Callable[[Any], Any]:

@@ -235,7 +235,7 @@ def _export(q: Scope) -> Iterator[Panel]:
             ),
             (
                 q.increase(internal.EXPORT_UNACKNOWLEDGED, window="$__rate_interval") + " > 0",
-                "cut off",
+                "answer lost",
             ),
         ),
     )

@@ -109,6 +109,7 @@ def test_an_http_status_says_whether_to_retry(status: int, reason: str, retryabl
     outcome = send_http(answering(status=status, text="because"))
     assert (outcome.reason, outcome.retryable) == (reason, retryable)
     assert outcome.detail == f"HTTP {status} b'because'"
+    assert outcome.unanswered == (status in (502, 504)), "a proxy's"
     assert outcome.retry_after is None
 
 
@@ -145,6 +146,18 @@ def test_a_receiver_that_is_not_there_is_retried() -> None:
     outcome = asyncio.run(scenario())
     assert (outcome.reason, outcome.retryable) == ("connection", True)
     assert "ClientConnectorError" in outcome.detail
+    assert not outcome.unanswered
+
+
+def test_a_receiver_that_hangs_up_may_have_all() -> None:
+    async def handler(request: web.Request) -> web.Response:
+        await request.read()
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    outcome = send_http(handler)
+    assert (outcome.reason, outcome.retryable, outcome.unanswered) == ("connection", True, True)
 
 
 def test_a_receiver_that_says_nothing_times_out() -> None:
@@ -153,7 +166,7 @@ def test_a_receiver_that_says_nothing_times_out() -> None:
         return web.Response()
 
     outcome = send_http(handler, timeout=0.05)
-    assert (outcome.reason, outcome.retryable) == ("timeout", True)
+    assert (outcome.reason, outcome.retryable, outcome.unanswered) == ("timeout", True, True)
 
 
 def test_a_receiver_without_tls_is_a_connection_failure() -> None:
@@ -256,6 +269,7 @@ def test_a_grpc_status_says_whether_to_retry(
     outcome = send_grpc(failing(code))
     assert (outcome.reason, outcome.retryable) == (reason, retryable)
     assert outcome.detail == f"{code.name}: because"
+    assert outcome.unanswered == (code.name in ("UNAVAILABLE", "DEADLINE_EXCEEDED"))
     assert outcome.retry_after is None
 
 
@@ -296,6 +310,7 @@ def test_a_grpc_receiver_that_is_not_there_is_retried() -> None:
 
     outcome = asyncio.run(scenario())
     assert (outcome.reason, outcome.retryable) == ("unavailable", True)
+    assert not outcome.unanswered, "it was not sent"
 
 
 def test_a_cancelled_request_stays_cancelled() -> None:

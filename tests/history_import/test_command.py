@@ -196,6 +196,14 @@ def _all(terminal: int) -> bytes:
     return found
 
 
+async def test_since_ever_is_a_time_like_others(tmp_path: Path) -> None:
+    (tmp_path / "none.json").write_text('{"kind": "List", "items": []}')
+    given = ["files", str(tmp_path / "none.json"), "--ledger", str(tmp_path / "l.db")]
+    code, out, err = await run(*given, "--since", "99999999999999w")
+    assert code == 0, err
+    assert "No run has ended since 0001-01-01" in out or "No run has ended since 1-01-01" in out
+
+
 async def test_an_empty_archive_is_no_silent_success(tmp_path: Path) -> None:
     async with archive_server([]) as server:
         code, out, _ = await run("server", server.address, "--ledger", str(tmp_path / "l.db"))
@@ -249,6 +257,44 @@ async def test_files_hold_other_kinds_and_the_same_run_twice(tmp_path: Path) -> 
     assert "skipped           1 malformed" in out
     assert "not JSON" in err
     assert "left out: 1 Pod" in err
+
+
+async def test_an_import_of_files_that_was_stopped_keeps_what_it_had(tmp_path: Path) -> None:
+    runs, _ = archive(SEED, 8, time.time())
+    (tmp_path / "runs.json").write_text(json.dumps({"kind": "List", "items": runs}))
+    path = tmp_path / "l.db"
+    os.mkfifo(tmp_path / "slow.json")  # nothing ever comes
+    given = [str(tmp_path / name) for name in ("runs.json", "slow.json")]
+    async with started("files", *given, "--ledger", str(path)) as process:
+        writer = await asyncio.to_thread((tmp_path / "slow.json").open, "wb")  # till it is read
+        with writer:
+            process.send_signal(signal.SIGINT)
+            out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+    assert process.returncode == 130, err
+    assert b"imported          8 runs" in out
+    assert b"run the import again to go on" in err
+    assert rows(path) == 8
+
+
+async def test_what_is_nested_deep_is_read_and_what_is_garbage_costs_only_itself(
+    tmp_path: Path,
+) -> None:
+    runs, _ = archive(SEED, 8, time.time())
+    lines = [json.dumps(run_).encode() for run_ in runs]
+    more = b'{"deep":' + b"[" * 9_900 + b"]" * 9_900 + b","  # API servers take 10,000
+    lines[0] = more + lines[0][1:]
+    lines[3] = lines[3].replace(b'"name": "', b'"name": "\xff', 1)
+    lines[5] = b'{"deep":' + b"[" * 20_000 + b"]" * 20_000 + b"," + lines[5][1:]
+    lines[6] = b"[1,"
+    (tmp_path / "runs.jsonl").write_bytes(b"\n".join(lines))
+    (tmp_path / "cut.tar.zst").write_bytes(b"no archive at all")
+    path = tmp_path / "l.db"
+    given = [str(tmp_path / name) for name in ("runs.jsonl", "cut.tar.zst")]
+    code, _, err = await run("files", *given, "--ledger", str(path))
+    assert code == 0, err
+    assert rows(path) == 5
+    for said in ("runs.jsonl:4: ", "runs.jsonl:6: ", "runs.jsonl:7: ", "cut.tar.zst: "):
+        assert said in err
 
 
 async def test_a_run_of_last_month_is_kept_only_if_asked_for(tmp_path: Path) -> None:

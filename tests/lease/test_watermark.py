@@ -27,6 +27,11 @@ def test_what_can_t_be_read_is_as_if_it_were_not_there() -> None:
         assert watermark.read({watermark.MARKS: text}) == {}
 
 
+def test_a_time_that_no_clock_shows_is_as_if_it_were_not_there() -> None:
+    for until in ("1e300", "-1e300", "-1", "253402300800"):
+        assert watermark.read({watermark.MARKS: f'{{"pods": [{until}, 7]}}'}) == {}
+
+
 def _stream(resource: str, stream: str, heard: float, position: str) -> ReflectorStatus:
     return ReflectorStatus(resource, stream, heard=heard, position=position)
 

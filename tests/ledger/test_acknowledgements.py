@@ -29,6 +29,8 @@ class Receiver:
         self.observed = 0
         self.hangs = False
         self.took_it = asyncio.Event()
+        self.outcomes: list[Outcome] = []
+        """Of the next requests, before it succeeds again."""
 
     async def send(self, body: bytes) -> Outcome:
         found = points([body])
@@ -39,7 +41,7 @@ class Receiver:
         self.took_it.set()
         if self.hangs:
             await asyncio.Event().wait()
-        return Outcome()
+        return self.outcomes.pop(0) if self.outcomes else Outcome()
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -140,6 +142,40 @@ async def test_a_crash_after_the_acknowledgement_and_before_its_commit_is_counte
         now.count(5)
         assert await now.exporter.export()
     async with life(tmp_path, receiver) as now:
+        assert now.lost() == 1
+
+
+async def test_an_answer_that_was_lost_is_counted_though_the_next_attempt_succeeds(
+    tmp_path: Path,
+) -> None:
+    receiver = Receiver()
+    receiver.outcomes = [Outcome(reason="connection", retryable=True, unanswered=True)]
+    receiver.outcomes += [Outcome(reason="unavailable", retryable=True)]
+    async with life(tmp_path, receiver) as now:
+        now.count(5)
+        assert await now.exporter.export()
+        assert now.lost() == 1
+        assert await now.exporter.export()
+        assert now.lost() == 1
+    async with life(tmp_path, receiver, crash=True) as now:
+        assert now.lost() == 1
+
+
+async def test_an_export_that_the_end_of_the_daemon_cuts_off_is_counted_once(
+    tmp_path: Path,
+) -> None:
+    receiver = Receiver()
+    receiver.hangs = True
+    async with life(tmp_path, receiver) as now:
+        now.count(5)
+        export = asyncio.create_task(now.exporter.export(), name="export")
+        await asyncio.wait_for(receiver.took_it.wait(), 10.0)
+        export.cancel()
+        await asyncio.wait({export})
+        receiver.hangs = False
+        assert await now.exporter.flush()
+    assert receiver.runs == 10
+    async with life(tmp_path, receiver, crash=True) as now:
         assert now.lost() == 1
 
 

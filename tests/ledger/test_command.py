@@ -142,6 +142,23 @@ def test_damage_is_found_by_info_check(ledger: Ledger, tmp_path: Path) -> None:
     assert "it is damaged: put a backup in its place" in err
 
 
+@pytest.mark.parametrize("key", ["x'ffffffffffffffff61'", "x'00'", "'text'", "1.5"])
+@pytest.mark.parametrize("place", ["min", "max"])
+@pytest.mark.parametrize("check", [(), ("--check",)])
+def test_damage_to_the_end_of_a_run_is_found_by_info(
+    ledger: Ledger, tmp_path: Path, key: str, place: str, check: tuple[str, ...]
+) -> None:
+    ledger.close()
+    connection = sqlite3.connect(tmp_path / "argoscope.db")
+    where = f"key = (SELECT {place}(key) FROM run)"
+    connection.execute(f"UPDATE run SET key = {key} WHERE {where}")
+    connection.commit()
+    connection.close()
+    code, _, err = run("info", str(tmp_path), *check)
+    assert code == 1
+    assert "it is damaged" in err
+
+
 @pytest.mark.parametrize("command", ["info", "export", "vacuum"])
 def test_a_ledger_that_is_not_there_is_said_and_not_made(tmp_path: Path, command: str) -> None:
     code, _, err = run(command, str(tmp_path))

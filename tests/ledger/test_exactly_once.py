@@ -108,7 +108,7 @@ def test_some_long_absence_did_hide_something(tmp_path: Path) -> None:
     assert hidden > 5
 
 
-@pytest.mark.parametrize("seed", [41, 42])
+@pytest.mark.parametrize("seed", [41, 42, 5003])
 def test_runs_of_a_cron_that_came_and_went_unseen_were_not_missed(
     seed: int, tmp_path: Path
 ) -> None:

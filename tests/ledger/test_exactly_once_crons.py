@@ -65,6 +65,30 @@ def test_a_run_that_may_have_come_and_gone_was_not_missed(cluster: Cluster) -> N
     assert not missed(life)
 
 
+def test_what_an_absence_hides_is_not_missed_however_often_the_daemon_dies_after_it(
+    cluster: Cluster,
+) -> None:
+    """Once before all lists were complete, and once after that."""
+    cron_cluster(cluster, "10:00:30")
+    cluster.box.crash()
+    cluster.now = at("10:03:30")
+    cluster.put(
+        crons.cron({"schedules": ["* * * * *"]}, {"lastScheduledTime": crons.stamp("10:03:00")})
+    )
+    cluster.start(["cronworkflows"])
+    cluster.wait(5)
+    cluster.box.crash()
+    life = cluster.start()
+    cluster.wait(5)
+    assert not missed(life)
+    cluster.box.crash()
+    life = cluster.start()
+    cluster.wait(60)
+    assert not missed(life)
+    cluster.wait(60)
+    assert missed(life) == {"controller": 1}  # 10:04, after the latest that was made
+
+
 def test_days_of_absence_miss_nothing_and_a_clock_set_back_neither(cluster: Cluster) -> None:
     cron_cluster(cluster, "10:00:30")
     cluster.box.crash()

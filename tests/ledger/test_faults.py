@@ -150,6 +150,56 @@ def test_a_lock_that_a_dead_process_left_does_not_count(tmp_path: Path) -> None:
     Ledger.open(tmp_path).close()
 
 
+def test_a_link_to_a_ledger_in_use_is_that_ledger(tmp_path: Path) -> None:
+    ledger = filled(tmp_path)
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "argoscope.db")
+    assert refused(link).reason == "locked"
+    folder = tmp_path / "folder"
+    folder.symlink_to(tmp_path, target_is_directory=True)
+    assert refused(folder).reason == "locked"
+    ledger.close()
+
+
+def test_a_ledger_behind_a_link_survives_a_kill(tmp_path: Path) -> None:
+    """Its log, with all that was committed, lies beside the file and not beside the link."""
+    (tmp_path / "disk").mkdir()
+    filled(tmp_path / "disk").close()
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "disk" / "argoscope.db")
+    script = """
+import os, sys
+from argoscope.ledger.ledger import Ledger
+from argoscope.metrics.held import Held
+ledger = Ledger.open(sys.argv[1])
+ledger.note("fact", "2")
+ledger.commit(Held())
+os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", script, link], env=subprocess_environment())
+    ledger = Ledger.open(link)
+    assert ledger.noted("fact") == "2"
+    ledger.close()
+
+
+def test_a_lock_that_was_deleted_lets_no_two_write(tmp_path: Path) -> None:
+    """As one does who takes it for that of a dead process: the second has it then."""
+    first = filled(tmp_path)
+    (tmp_path / "argoscope.db.lock").unlink()
+    second = Ledger.open(tmp_path)
+    first.note("fact", "first")
+    with pytest.raises(LedgerError, match="or the lock beside it, was moved") as caught:
+        first.commit(registry_at().hold())
+    assert caught.value.reason == "moved"
+    second.note("fact", "second")
+    second.commit(registry_at().hold())
+    first.close()
+    second.close()
+    again = Ledger.open(tmp_path)
+    assert again.noted("fact") == "second"
+    again.close()
+
+
 def test_a_full_disk_changes_nothing_and_the_same_commit_succeeds_when_there_is_room(
     tmp_path: Path,
 ) -> None:
@@ -194,13 +244,13 @@ except LedgerError as error:
 """
 
 
-def mounted(folder: Path, options: str, before: str = ":") -> list[str]:
+def mounted(folder: Path, options: str, before: str = ":", program: str = _MOUNTED) -> list[str]:
     """What a ledger says on a file system of its own that is mounted there."""
     script = (
         f'mount -t tmpfs -o size=600k tmpfs "$1" && {before} && {options} && exec "$2" -c "$3" "$1"'
     )
     done = subprocess.run(
-        [*_UNSHARE, script, "sh", str(folder), sys.executable, _MOUNTED],
+        [*_UNSHARE, script, "sh", str(folder), sys.executable, program],
         capture_output=True,
         text=True,
         env=subprocess_environment(),
@@ -233,6 +283,21 @@ def test_a_real_disk_that_is_full_from_the_start_is_called_full(tmp_path: Path) 
 @needs_mount
 def test_a_read_only_disk_is_called_read_only(tmp_path: Path) -> None:
     assert mounted(tmp_path, 'mount -o remount,ro "$1"') == ["readonly"]
+
+
+@needs_mount
+def test_a_snapshot_on_a_read_only_disk_can_be_read(tmp_path: Path) -> None:
+    script = """
+import sys
+from argoscope.cli import main
+main(["ledger", "info", sys.argv[1], "--check", "--format", "json"])
+"""
+    filled(tmp_path / "whole").close()
+    copied = f'cp {tmp_path}/whole/argoscope.db "$1"'
+    options = 'mount -o remount,ro "$1"'
+    (tmp_path / "disk").mkdir()
+    said = mounted(tmp_path / "disk", options, copied, script)
+    assert '"runs_counted":200' in said[0]
 
 
 def test_a_file_that_was_deleted_under_it_is_not_written_on(tmp_path: Path) -> None:

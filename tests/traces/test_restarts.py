@@ -14,6 +14,7 @@ from argoscope.export.otlp_transport import Outcome
 from argoscope.ledger.ledger import Ledger
 from argoscope.metrics.registry import Registry
 from argoscope.pipeline import Pipeline
+from argoscope.resources.workflow.attribution import PATIENCE
 from argoscope.traces.queue import KIND, Queue
 from argoscope.watch.delta import Origin
 from argoscope.watch.intake import Intake
@@ -72,7 +73,7 @@ class Life:
         self.tick()
 
     def tick(self) -> None:
-        self.now += 60  # no pod comes: attempts wait no longer
+        self.now += PATIENCE  # no pod comes: attempts wait no longer
         self.pipeline.tick(self.now)
 
     def send(self) -> Outcome:

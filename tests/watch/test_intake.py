@@ -13,6 +13,10 @@ def raw(name: str, version: int, **more: object) -> bytes:
     return msgspec.json.encode({"metadata": meta, **more})
 
 
+DEEP = b'{"metadata":{"name":"x"},"more":' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+"""More than any API server takes."""
+
+
 def test_events_become_deltas() -> None:
     deltas = Deltas()
     intake = Intake(WORKFLOWS, deltas)
@@ -44,9 +48,11 @@ def test_a_list_delivers_objects_then_tombstones_then_its_end() -> None:
         (raw("x", 3, step="no"), "wrong_shape", "x: Expected `int`", "3"),
         (b'{"metadata":{"name":"x"', "malformed", "an object without a name: ", ""),
         (b'{"metadata":[]}', "wrong_shape", "an object without a name: ", ""),
+        (DEEP, "malformed", "an object without a name: maximum recursion", ""),
+        (b'{"metadata":{"name":"\xff"}}', "malformed", "an object without a name: 'utf-8'", ""),
         (b'{"metadata":{"name":"x","resourceVersion":"3"}}', "wrong_shape", "an object has", "3"),
     ],
-    ids=["one field", "broken JSON", "no metadata", "no uid"],
+    ids=["one field", "broken JSON", "no metadata", "too deep", "not UTF-8", "no uid"],
 )
 @pytest.mark.parametrize("kind", ["ADDED", "MODIFIED"])
 def test_what_can_not_be_read_is_a_problem(

@@ -192,3 +192,17 @@ async def test_an_unknown_event_type_is_ignored(server: ApiServer, deltas: Delta
         await until(lambda: reflector.status.has_synced)
         assert reflector.status.failures == {}
     assert deltas.origins == [Origin.FIRST_LIST]
+
+
+async def test_a_list_that_is_nested_too_deep_is_a_fault_like_others(
+    server: ApiServer, deltas: Deltas
+) -> None:
+    deep = b'{"metadata":{},"spec":' + b"[" * 20_000 + b"]" * 20_000 + b"}"
+    page = b'{"metadata":{"resourceVersion":"1"},"items":[' + deep + b"]}"
+    server.fail(Fault(verb="list", body=page, times=2))
+    server.cluster.put("workflows", thing("good"))
+    async with reflecting(client_of(server), deltas, streaming_lists=False) as reflector:
+        await until(lambda: reflector.status.failures != {})
+        assert "nested too deep" in reflector.status.reason
+        await until(lambda: reflector.status.has_synced)
+    assert set(deltas.live) == {"good"}

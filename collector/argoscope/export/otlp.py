@@ -50,8 +50,9 @@ class Acknowledgements(Protocol):
     def accepted(self, states: Mapping[Series, State], time_ns: int) -> None:
         """The receiver has these."""
 
-    def end(self) -> None:
-        """The receiver has answered to all that has left, or is taken not to have it."""
+    def end(self, *, lost: bool) -> None:
+        """The receiver has answered to all that has left, or is taken not to have it. ``lost``:
+        it may have something of it all the same."""
 
 
 def resource_attributes(*, version: str, cluster: str = "") -> dict[str, str]:
@@ -102,6 +103,7 @@ class OtlpExporter:
         self._jitter = jitter or random.Random()  # noqa: S311 (not for secrets)
         self._exporting = asyncio.Lock()
         self._failing = ""
+        self._unanswered = False
         # Cumulative values need no memory of what has arrived.
         self._acknowledgements = acknowledgements if settings.delta else None
         for reason in EXPORT_REASON.values:
@@ -152,9 +154,13 @@ class OtlpExporter:
         if not await self._acknowledgements.begin():
             self._failed(Outcome(reason="ledger", detail="deltas are not sent without a ledger"))
             return False
-        complete = await self._send_all(deadline)
-        # Not if it was cancelled: then nobody knows what has arrived.
-        self._acknowledgements.end()
+        lost = True  # if it is cancelled nobody knows what has arrived
+        self._unanswered = False
+        try:
+            complete = await self._send_all(deadline)
+            lost = self._unanswered
+        finally:
+            self._acknowledgements.end(lost=lost)
         return complete
 
     async def _send_all(self, deadline: float) -> bool:
@@ -195,7 +201,9 @@ class OtlpExporter:
                 async with asyncio.timeout_at(deadline):
                     outcome = await self._transport.send(request.body)
             except TimeoutError:
+                self._unanswered = True
                 return Outcome(reason="timeout", retryable=True)
+            self._unanswered |= outcome.unanswered
             if not outcome.retryable:
                 return outcome
             spread = self._jitter.uniform(1 - _SPREAD, 1 + _SPREAD)

@@ -45,6 +45,10 @@ _RETRYABLE_CODES = frozenset(
         "DATA_LOSS",
     }
 )
+_UNANSWERED_CODES = frozenset({"CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE"})
+_UNANSWERED_STATUS = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+"""A proxy's, which has had no answer itself."""
+_NOT_CONNECTED = "failed to connect"
 _CODE_REASONS = {
     "UNAVAILABLE": "unavailable",
     "DEADLINE_EXCEEDED": "timeout",
@@ -66,6 +70,8 @@ class Outcome:
     """Why it failed, one of metrics.internal.EXPORT_REASON's values; empty for success."""
     detail: str = ""
     retryable: bool = False
+    unanswered: bool = False
+    """It was sent, and nobody knows whether it arrived."""
     retry_after: float | None = None
     """Seconds that the receiver asked to wait."""
     rejected: int = 0
@@ -116,10 +122,11 @@ class HttpTransport:
                 retry_after = _seconds(response.headers.get("Retry-After", ""))
                 return _from_status(response.status, answer, retry_after)
         except TimeoutError:
-            return Outcome(reason="timeout", retryable=True)
+            return Outcome(reason="timeout", retryable=True, unanswered=True)
         except (aiohttp.ClientError, OSError) as error:
             detail = f"{type(error).__name__}: {error}"[:_DETAIL_LIMIT]
-            return Outcome(reason="connection", detail=detail, retryable=True)
+            sent = not isinstance(error, aiohttp.ClientConnectorError)
+            return Outcome(reason="connection", detail=detail, retryable=True, unanswered=sent)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -134,6 +141,7 @@ def _from_status(status: int, answer: bytes, retry_after: float | None) -> Outco
         reason=_status_reason(status),
         detail=f"HTTP {status} {answer[:_DETAIL_LIMIT]!r}",
         retryable=status in _RETRYABLE_STATUS,
+        unanswered=status in _UNANSWERED_STATUS,
         retry_after=retry_after,
     )
 
@@ -222,7 +230,9 @@ class GrpcTransport:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-            return Outcome(reason="connection", detail="channel closed", retryable=True)
+            return Outcome(
+                reason="connection", detail="channel closed", retryable=True, unanswered=True
+            )
         return _success(answer)
 
     async def close(self) -> None:
@@ -232,13 +242,17 @@ class GrpcTransport:
 
 
 def _from_error(error: "grpc.aio.AioRpcError") -> Outcome:
-    code = error.code().name
+    code, details = error.code().name, error.details() or ""
     delay = _retry_info(error.trailing_metadata() or ())
     return Outcome(
         reason=_CODE_REASONS.get(code, "rejected"),
-        detail=f"{code}: {error.details()}"[:_DETAIL_LIMIT],
+        detail=f"{code}: {details}"[:_DETAIL_LIMIT],
         retryable=code in _RETRYABLE_CODES or (code == "RESOURCE_EXHAUSTED" and delay is not None),
         retry_after=delay,
+        # A receiver's answer and gRPC's own word for a connection that broke have the same code.
+        unanswered=code in _UNANSWERED_CODES
+        and delay is None
+        and not details.startswith(_NOT_CONNECTED),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -236,9 +236,13 @@ def files_command(common: Common, paths: tuple[str, ...]) -> None:
     others: Counter[str] = Counter()
     bar = Bar()
     problems = Problems(bar.say)
-    with _Run(common, problems) as importer, bar:
-        bar.begin(0)
-        importer.objects(workflows(paths, problems, others), bar.advance)
+    with _Run(common, problems) as importer:
+        try:
+            with bar:
+                bar.begin(0)
+                importer.objects(workflows(paths, problems, others), bar.advance)
+        except KeyboardInterrupt:
+            _stopped(importer, common)
     problems.close(others)
     _report(importer, common)
 
@@ -332,10 +336,7 @@ def _import(common: Common, opened: Callable[[], Awaitable[Archive]]) -> None:
         try:
             asyncio.run(_until_interrupted(_drain(importer, opened, bar)))
         except KeyboardInterrupt:
-            importer.commit()
-            _report(importer, common)
-            click.echo("stopped; run the import again to go on", err=True)
-            sys.exit(INTERRUPTED)
+            _stopped(importer, common)
     problems.close(Counter())
     _report(importer, common)
 
@@ -367,6 +368,13 @@ async def _drain(importer: Importer, opened: Callable[[], Awaitable[Archive]], b
             await importer.archive(archive, bar.advance, bar.begin, bar.advance)
     finally:
         await archive.close()
+
+
+def _stopped(importer: Importer, common: Common) -> NoReturn:
+    importer.commit()
+    _report(importer, common)
+    click.echo("stopped; run the import again to go on", err=True)
+    sys.exit(INTERRUPTED)
 
 
 def _report(importer: Importer, common: Common) -> None:

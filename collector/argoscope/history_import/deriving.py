@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from math import inf
 
-import msgspec
-
+from argoscope.kube.decoding import UNREADABLE
 from argoscope.metrics.exemplars import Subject
 from argoscope.metrics.model import Labels, Metric
 from argoscope.resources._base import Contribution, Options, RunCauses, RunRecord, Seen
@@ -35,7 +34,7 @@ class History:
         """
         try:
             workflow = decode(raw)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             self.complain(where, "Workflow", f"{MALFORMED}: {error}")
             return MALFORMED
         if not workflow.metadata.uid:

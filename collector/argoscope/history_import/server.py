@@ -19,6 +19,7 @@ import msgspec
 
 from argoscope import __version__
 from argoscope.history_import.source import Key, SourceError, Unreadable, Wanted
+from argoscope.kube.decoding import UNREADABLE
 from argoscope.resources._time import unix
 
 PAGE = 500
@@ -145,7 +146,7 @@ class ArgoServer:
         body = await self._get_or_fail("/api/v1/archived-workflows", params, namespace)
         try:
             return msgspec.json.decode(body, type=_List)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise SourceError(
                 f"{self._base}: answers with something else than a list of workflows ({error}): is"
                 " this the address of argo-server itself?"
@@ -156,7 +157,7 @@ class ArgoServer:
         for raw in page.items or ():
             try:
                 item = msgspec.json.decode(raw, type=_Item)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 self.unreadable += 1
                 continue
             meta = item.metadata
@@ -299,7 +300,7 @@ def _message(response: aiohttp.ClientResponse, body: bytes) -> str:
         return f"redirect to {urlsplit(response.headers.get('Location', '')).hostname or '?'}"
     try:
         text = msgspec.json.decode(body, type=_Problem).message
-    except msgspec.DecodeError:
+    except UNREADABLE:
         text = response.reason or ""
     return " ".join(text.split())[:300]
 

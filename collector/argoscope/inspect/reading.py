@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 import zstandard
 
+from argoscope.kube.decoding import UNREADABLE
+
 MAX_DOCUMENT = 2**31  # bytes: a List of a whole cluster is large, but not larger
 
 Complain = Callable[[str, str, str], None]
@@ -49,6 +51,7 @@ class _Kind(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Document).decode
+_decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 _skim = msgspec.json.Decoder(msgspec.Raw).decode  # checks the syntax and makes nothing
 
@@ -87,17 +90,23 @@ def _read_archive(file: Path, complain: Complain) -> Iterator[Item]:
         plain: Any = packed
         if file.suffix == ".zst":
             plain = zstandard.ZstdDecompressor().stream_reader(packed)
-        with tarfile.open(fileobj=plain, mode="r|") as archive:
-            for member in archive:
-                name = Path(member.name)
-                if not member.isfile() or name.suffix not in _SUFFIXES:
-                    continue
-                content = archive.extractfile(member)
-                if content is not None:
-                    members.append((member.name, content.read()))
+        try:
+            members.extend(_members(plain))
+        except (tarfile.TarError, zstandard.ZstdError) as error:
+            complain(str(file), "", f"not a whole archive: {error}")
     streams = [m for m in members if Path(m[0]).name.startswith("watch-")]
     for member_name, data in streams or members:
         yield from _parse(data, f"{file.name}:{member_name}", complain)
+
+
+def _members(plain: Any) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(fileobj=plain, mode="r|") as archive:
+        for member in archive:
+            if not member.isfile() or Path(member.name).suffix not in _SUFFIXES:
+                continue
+            content = archive.extractfile(member)
+            if content is not None:
+                yield member.name, content.read()
 
 
 def _parse(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
@@ -131,7 +140,7 @@ def _documents(text: str, source: str, complain: Complain) -> Iterator[Item]:
         line = text.count("\n", 0, found.start(1)) + 1
         try:
             _, place = _json.raw_decode(text, found.start(1))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             complain(f"{source}:{line}", "", f"not JSON: {error}")
             place = found.end()
         else:
@@ -145,7 +154,7 @@ _DOCUMENT = re.compile(r"(?:\A|^|(?<=[}\]]))\s*([{\[])", re.MULTILINE)
 def _is_json(data: bytes) -> bool:
     try:
         _skim(data)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return True
 
@@ -164,12 +173,12 @@ def _parse_yaml(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
 
 
 def _items(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
-    if data.lstrip()[:1] == b"[":
-        yield from _each(msgspec.json.decode(data, type=list[msgspec.Raw]), "", source, complain)
-        return
     try:
+        if data.lstrip()[:1] == b"[":
+            yield from _each(_decode_list(data), "", source, complain)
+            return
         document = _decode(data)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         yield from _salvage(data, source, complain, error)
         return
     if document.event is not None:
@@ -185,13 +194,11 @@ def _items(data: bytes, source: str, complain: Complain) -> Iterator[Item]:
         yield Item("ADDED", document.kind or guess_kind(data), data, source)
 
 
-def _salvage(
-    data: bytes, source: str, complain: Complain, error: msgspec.DecodeError
-) -> Iterator[Item]:
+def _salvage(data: bytes, source: str, complain: Complain, error: Exception) -> Iterator[Item]:
     """An object of another shape can have a field ``type`` or ``items`` of its own."""
     try:
         kind = _decode_kind(data).kind
-    except msgspec.DecodeError:
+    except UNREADABLE:
         complain(source, "", f"not JSON: {error}")
         return
     yield Item("ADDED", kind or guess_kind(data), data, source)
@@ -223,7 +230,7 @@ def _kind_of(data: bytes) -> str | None:
     """``kind`` of an object, empty if it says none; None for what is no object."""
     try:
         return _decode_kind(data).kind
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return "" if data.lstrip()[:1] == b"{" else None
 
 
@@ -237,7 +244,7 @@ def guess_kind(data: bytes) -> str:
     """The kind of an object that does not say it, as items of an API list don't; or empty."""
     try:
         shape = msgspec.json.decode(data, type=_Shape)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return ""
     spec, status = shape.spec or {}, shape.status or {}
     if shape.involved_object is not None:

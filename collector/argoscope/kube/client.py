@@ -10,6 +10,7 @@ import msgspec
 
 from argoscope import __version__
 from argoscope.kube.config import Access, Credentials
+from argoscope.kube.decoding import UNREADABLE
 from argoscope.kube.errors import BadAnswerError, UnauthorizedError, api_error
 from argoscope.kube.stream import MAX_LINE, WatchStream
 
@@ -232,13 +233,15 @@ def _headers(access: Access, method: str, data: bytes | None, *, stream: bool) -
 def _page(body: bytes) -> Page:
     try:
         return msgspec.json.decode(body, type=Page)
-    except msgspec.MsgspecError:
+    except RecursionError as error:
+        raise BadAnswerError(f"an object of the list is nested too deep: {error}") from error
+    except UNREADABLE:
         return Page(_decode(body, _NullItems).metadata, [])
 
 
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         start = body[:100].decode(errors="replace")
         raise BadAnswerError(f"not an answer of the Kubernetes API ({error}): {start}") from error

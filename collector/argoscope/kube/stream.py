@@ -10,6 +10,7 @@ from typing import Self
 import aiohttp
 import msgspec
 
+from argoscope.kube.decoding import UNREADABLE
 from argoscope.kube.errors import BadAnswerError
 
 MAX_LINE = 64 << 20
@@ -138,7 +139,7 @@ class WatchStream:
     def _events(self, chunk: bytes) -> list[WatchEvent]:
         try:
             events = [parse_event(line) for line in self._splitter.feed(chunk)]
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise BadAnswerError(f"the watch sent a line that is no event: {error}") from error
         skipped = self._splitter.oversized
         events.extend(WatchEvent(OVERSIZED, msgspec.Raw(b"{}"), size) for size in skipped)

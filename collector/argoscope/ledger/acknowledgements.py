@@ -1,8 +1,8 @@
 """What a receiver of deltas has accepted, committed with the values that it was made of.
 
 Before points leave, it is committed that they are on the way; with the values that were accepted,
-that they have arrived. After a crash in between nobody knows: they are sent again, as after any
-export that was not answered, and it is counted.
+that they have arrived. After a crash in between nobody knows, nor after an export that was not
+answered: they are sent again, and it is counted.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,5 +48,7 @@ class LedgerAcknowledgements:
             kept = state[:2] if isinstance(state, tuple) else state
             self._ledger.acknowledge(series, kept, time_ns)
 
-    def end(self) -> None:
+    def end(self, *, lost: bool) -> None:
         self._ledger.note(SENDING, "")
+        if lost:
+            self._keeper.registry.count(EXPORT_UNACKNOWLEDGED, _LABELS)

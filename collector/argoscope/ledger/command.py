@@ -15,11 +15,13 @@ import msgspec
 
 from argoscope.ledger.database import Database, locate
 from argoscope.ledger.errors import LedgerError
-from argoscope.ledger.runs import COUNTED, ended, moment, run_of
+from argoscope.ledger.reading import FIRST_RUN, LAST_RUN
+from argoscope.ledger.runs import COUNTED, moment, run_of
 from argoscope.resources._base import RunRecord
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhdw])\Z")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_FIRST = datetime.min.replace(tzinfo=UTC).timestamp()
 _TIMES = ("created", "started", "finished")
 
 
@@ -64,9 +66,10 @@ def info_command(path: str, check: bool, form: str) -> None:
     """What is in it and how large it is; exits with 1 if it is damaged."""
     database = Database.read(locate(path))
     try:
-        facts = _facts(database)
         if check:
             database.check()
+        facts = _facts(database)
+        if check:
             facts["checked"] = "every row is intact"
     finally:
         database.close()
@@ -93,8 +96,8 @@ def _facts(database: Database) -> dict[str, Any]:
         "objects": dict(kinds),
         "runs_counted": counted,
         "runs_history": scalar("SELECT count(*) FROM run") - counted,
-        "oldest_run": _end(scalar("SELECT min(key) FROM run")),
-        "newest_run": _end(scalar("SELECT max(key) FROM run")),
+        "oldest_run": _iso(database.run_end(FIRST_RUN)),
+        "newest_run": _iso(database.run_end(LAST_RUN)),
     }
 
 
@@ -134,7 +137,7 @@ def export_command(path: str, form: str, since: str, pipeline: str, namespace: s
 def when(text: str, now: float) -> float:
     """Unix seconds of "7d" (before ``now``) or of an ISO date or time. Raises ValueError."""
     if ago := _AGO.match(text):
-        return now - float(ago[1]) * _UNITS[ago[2]]
+        return max(now - float(ago[1]) * _UNITS[ago[2]], _FIRST)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -157,10 +160,6 @@ def _flat(run: RunRecord) -> dict[str, object]:
     for name in _TIMES:
         fields[name] = _iso(getattr(run, name))
     return fields
-
-
-def _end(key: bytes | None) -> str | None:
-    return _iso(ended(key)) if key else None
 
 
 def _iso(at: float | None) -> str | None:

@@ -6,6 +6,7 @@ together with what followed, and the file stays whole: what they held is derived
 cluster, as after a crash. ``FULL`` would cost a flush of the disk every second.
 """
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ from typing import Self
 
 from argoscope.ledger.errors import FAULTS, LedgerError, explained
 from argoscope.ledger.lock import Lock
-from argoscope.ledger.reading import BUSY, COMMITS, Reader, look
+from argoscope.ledger.reading import BUSY, COMMITS, Reader, log_size, look
 from argoscope.ledger.rows import Batch, Row, sealed
 from argoscope.ledger.runs import ended, is_counted, moment
 from argoscope.ledger.schema import MIGRATIONS, Step, check_version, migrate
@@ -54,11 +55,12 @@ _ROWS = 256  # of a statement: with more, preparing it costs what fewer turns wo
 
 def locate(path: str | Path) -> Path:
     """The ledger's file: the path itself, or one in it if it is a folder, or has no suffix and is
-    not there yet."""
+    not there yet. Of a link the file that it leads to: the lock and SQLite's log lie beside that
+    one, whatever it is called by."""
     found = Path(path)
     if found.is_dir() or (not found.suffix and not found.exists()) or str(path).endswith("/"):
-        return found / FILE
-    return found
+        found /= FILE
+    return found.resolve() if found.is_symlink() else found
 
 
 class Database(Reader):
@@ -111,7 +113,10 @@ class Database(Reader):
         if not path.exists():
             raise LedgerError(path, "missing", "")
         try:
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            # Beside a log SQLite shares memory, in a file. A snapshot of a volume can hold none.
+            alone = not os.access(path.parent, os.W_OK) and not log_size(path)
+            how = "mode=ro&immutable=1" if alone else "mode=ro"
+            connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
             connection.isolation_level = None
             connection.execute(f"PRAGMA busy_timeout = {BUSY}")
             if check_version(connection, path) < len(MIGRATIONS):
@@ -146,7 +151,7 @@ class Database(Reader):
         execute = self._connection.execute
         runs = self.runs
         try:
-            if _inode(self.path) != self._inode:
+            if _inode(self.path) != self._inode or not self._is_locked():
                 raise LedgerError(self.path, "moved", "")
             execute("BEGIN IMMEDIATE")
             self._put("metric", batch.shapes)
@@ -172,6 +177,10 @@ class Database(Reader):
         self._commits += 1
         if self._lock is not None:
             self._lock.tell(self._commits)
+
+    def _is_locked(self) -> bool:
+        """Whether nobody else can have taken it: with a new lock file another process could."""
+        return self._lock is None or self._lock.is_in_place()
 
     def _put(self, table: str, rows: list[Row], verb: str = "REPLACE", conflict: str = "") -> int:
         """Insert rows; returns how many were changed."""

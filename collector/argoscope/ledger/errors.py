@@ -38,7 +38,8 @@ _TEXTS = {
     "locked": "another process holds it: end that one, or give each daemon a ledger of its own",
     "denied": "it can't be opened: check the owner and the mode of the file and of its folder",
     "missing": "there is no such file or folder: create the folder, or mount the volume",
-    "moved": "the file was moved or deleted while it was in use: restart to open what is there now",
+    "moved": "the file, or the lock beside it, was moved or deleted while it was in use: restart to"
+    " open what is there now",
     "io": "reading or writing failed: check the disk",
 }
 _LITTLE = 64 << 10  # bytes: what SQLite needs beside the file to open it

@@ -62,6 +62,14 @@ class Lock:
             raise
         return cls(ledger, file)
 
+    def is_in_place(self) -> bool:
+        """Whether the file that is held is still the one that another process would find."""
+        try:
+            found = path_of(self._ledger).stat()
+            return os.path.samestat(os.fstat(self._file.fileno()), found)
+        except FileNotFoundError:
+            return False
+
     def told(self) -> int:
         """How many commits the ledger must hold at least, as far as the file can say it.
 

@@ -10,7 +10,7 @@ from zlib import crc32
 from argoscope.ledger.errors import FAULTS, LedgerError, explained
 from argoscope.ledger.lock import check_complete, told
 from argoscope.ledger.rows import Row, causes_of, packed
-from argoscope.ledger.runs import are_intact
+from argoscope.ledger.runs import are_intact, ended
 from argoscope.ledger.schema import check_version
 
 COMMITS = "commits"
@@ -19,6 +19,8 @@ BUSY = 5_000
 """Milliseconds that a reading `argoscope ledger` may hold up the daemon's checkpoint, or it us."""
 _SEALED = ("meta", "metric", "series", "value", "acknowledged", "object", "path")
 """Tables whose last column is the row's CRC."""
+FIRST_RUN = "SELECT key, body FROM run ORDER BY key LIMIT 1"
+LAST_RUN = "SELECT key, body FROM run ORDER BY key DESC LIMIT 1"
 _READ = 1_000  # run records at once
 
 
@@ -63,6 +65,14 @@ class Reader:
         except FAULTS as error:
             raise explained(self.path, error) from error
 
+    def run_end(self, query: str) -> float | None:
+        """Unix seconds of an end, FIRST_RUN's or LAST_RUN's; None without any. Raises LedgerError
+        if that record is not intact."""
+        rows = self.query(query)
+        if rows and not are_intact(rows):
+            raise LedgerError(self.path, "corrupt", f"a run record is not what was written: {rows}")
+        return ended(rows[0][0]) if rows else None
+
     def causes(self, finished: float, uid: str) -> dict[str, float]:
         """Where the time of a run attempt went, in seconds; empty if nothing is known of it."""
         query = "SELECT * FROM path WHERE finished = ? AND uid = ?"
@@ -93,12 +103,9 @@ class Reader:
         except FAULTS as error:
             raise explained(self.path, error) from error
 
-    def log_bytes(self) -> int:
-        return _size(self.path.with_name(self.path.name + "-wal"))
-
     def bytes(self) -> int:
         """Size of the file and its write-ahead log."""
-        return _size(self.path) + self.log_bytes()
+        return _size(self.path) + log_size(self.path)
 
     def check(self) -> None:
         """Look at every page and every row, and whether commits are missing. Raises LedgerError
@@ -150,8 +157,7 @@ def look(path: Path, known: int, least: int) -> None:
     if not path.exists():
         return
     # Without a log there is none to be made either.
-    logged = _size(path.with_name(path.name + "-wal")) > 0
-    how = "mode=ro" if logged else "mode=ro&immutable=1"
+    how = "mode=ro" if log_size(path) else "mode=ro&immutable=1"
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True)
     try:
         connection.execute(f"PRAGMA busy_timeout = {BUSY}")
@@ -163,6 +169,11 @@ def look(path: Path, known: int, least: int) -> None:
         check_complete(path, int(meta.get(COMMITS, "0")), least)
     finally:
         connection.close()
+
+
+def log_size(path: Path) -> int:
+    """Bytes of the write-ahead log beside the ledger."""
+    return _size(path.with_name(path.name + "-wal"))
 
 
 def _size(path: Path) -> int:

@@ -116,7 +116,8 @@ EXPORT_UNACKNOWLEDGED = Metric(
     instrument=Instrument.COUNTER,
     unit="{export}",
     labels=(EXPORTER,),
-    help="Exports of deltas that a crash cut off: what had arrived was perhaps sent again",
+    help="Exports of deltas whose acknowledgement was lost, by a crash, a timeout or a broken"
+    " connection: what had arrived was perhaps sent again",
     stability=Stability.STABLE,
 )
 EXPORT_DURATION = Metric(

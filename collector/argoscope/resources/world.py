@@ -142,12 +142,15 @@ class World:
         if ends and ends.pop(node_id, None) is not None:
             self.changed_pod_ends.add(key)
 
-    def drop_pod_ends(self, key: Key) -> None:
-        """Of a whole workflow: nobody will ask for them."""
-        if self.pod_ends.pop(key, None) is not None:
+    def drop_pod_ends(self, key: Key, until: float = inf) -> None:
+        """Of a workflow, of pods that ended until then (Unix seconds): nobody will ask for them."""
+        ends = self.pod_ends.pop(key, None)
+        if ends is not None:
             self.changed_pod_ends.add(key)
+            if later := {node: end for node, end in ends.items() if end.finished > until}:
+                self.pod_ends[key] = later
         if key not in self.awaiting_pods:
-            self.drop_pod_lives(key, inf)
+            self.drop_pod_lives(key, until)
 
     def add_pod_life(self, key: Key, node_id: str, life: PodLife) -> None:
         self.pod_lives.add(key, node_id, life)
@@ -193,8 +196,8 @@ class World:
             listener(closed)
 
     def on_run_ended(self, listener: Callable[[EndedRun], None]) -> None:
-        """Call ``listener`` once for each run attempt that is counted, up to a minute after its
-        end: when the ends of its pods are known."""
+        """Call ``listener`` once for each run attempt that is counted, up to two minutes after
+        its end: when the ends of its pods are known."""
         self._ended_listeners.append(listener)
 
     def run_ended(self, ended: EndedRun) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from argoscope.kube.decoding import UNREADABLE
 from argoscope.watch.delta import Handler, Origin, Watched, decoder
 from argoscope.watch.roster import Roster
 from argoscope.watch.store import Store
@@ -120,14 +121,14 @@ class Intake:
             return self._decode(raw)
         except msgspec.ValidationError as error:
             return _unreadable(raw, "wrong_shape", error)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             return _unreadable(raw, "malformed", error)
 
 
 def _unreadable(raw: bytes | msgspec.Raw, reason: str, error: Exception) -> _Unreadable:
     try:
         meta = _identify(raw).metadata
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         meta = ObjectId()
     name = f"{meta.namespace}/{meta.name}".strip("/") or "an object without a name"
     return _Unreadable(meta, reason, f"{name}: {error}")

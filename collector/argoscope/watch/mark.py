@@ -1,6 +1,7 @@
 """How far a kind was followed: what outlives a daemon that has no ledger."""
 
 from collections.abc import Iterable
+from typing import Annotated
 
 import msgspec
 
@@ -8,6 +9,7 @@ from argoscope.watch.status import ReflectorStatus
 
 SKEW = 1.0
 """Seconds that other clocks, which write the times of ends, may be ahead of ours."""
+_YEAR_10000 = 253_402_300_800.0
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -17,7 +19,7 @@ class Mark(msgspec.Struct, frozen=True, array_like=True):
     end that was seen already, and the time of an end says nothing of when it was written.
     """
 
-    until: float
+    until: Annotated[float, msgspec.Meta(ge=0.0, lt=_YEAR_10000)]
     """Unix seconds: no state was seen that was written later."""
     position: int = 0
     """resourceVersion: all that was written until then was seen; 0 when it is not known."""

@@ -95,6 +95,32 @@ def test_retried_run_that_is_first_seen_at_its_end_counts_all_that_it_shows() ->
     assert found.pending == (0, 0.0)  # its first start is not known
 
 
+@pytest.mark.parametrize("history", [0.0, inf])
+def test_run_that_is_retried_out_of_the_archive_counts_only_what_it_makes_again(
+    history: float,
+) -> None:
+    """`argo archive retry`: the object was deleted, and is made anew with the nodes that it had."""
+    again = {"start": 99, "created": 100, "uid": "another", "version": 9}
+    ok = node("ok", end=5, resourcesDuration={"cpu": 5})
+    first = workflow(ok, node("bad", "Pod", "Failed", 5, 10), phase="Failed")
+    running = workflow(
+        ok, node("bad", phase="Running", start=101, end=None), phase="Running", end=None, **again
+    )
+    over = workflow(ok, node("bad", start=101, end=107), end=108, **again)
+    feed = Feed()
+    feed.upsert(first)
+    feed.delete(first)
+    feed.upsert(running, history_until=history)
+    feed.upsert(over)
+    found = feed.totals()
+    assert found.runs == {"Failed": (1, 10.0), "Succeeded": (1, 9.0)}
+    assert found.attempts == {
+        ("w", "Pod", "Succeeded"): (2, 5.0 + 6.0),
+        ("w", "Pod", "Failed"): (1, 5.0),
+    }
+    assert feed.value(m.RESOURCE_SECONDS, "ci", "wf", "cpu") == 5.0
+
+
 def test_attempt_whose_end_was_hidden_by_a_retry_is_unobserved() -> None:
     feed = Feed()
     feed.upsert(workflow(node("bad", phase="Running", end=None), phase="Running", end=None))

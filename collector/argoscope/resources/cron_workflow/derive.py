@@ -1,9 +1,10 @@
 """Measurements of CronWorkflows, from the objects and their child runs.
 
 A run is *missed* when its time passed and no child Workflow was made for it. Only times that the
-daemon lived through are judged: none before it first saw the CronWorkflow, and none within a gap
-of its own clock. After a restart within ``MAX_GAP`` the lists tell what was made meanwhile; of
-times before the latest that was kept they don't, since its runs may have been deleted again.
+daemon lived through are judged: none before it first saw the CronWorkflow, unless that was told
+late, and none within a gap of its own clock. After a restart within ``MAX_GAP`` the lists tell what
+was made meanwhile; of times before the latest that was kept they don't, since its runs may have
+been deleted again.
 """
 
 import heapq
@@ -12,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from argoscope.resources._base import Contribution, Options, PastCronRun, PastRun, Seen, Sink
 from argoscope.resources._limits import AnnotatedLimits
 from argoscope.resources._time import unix
-from argoscope.resources.cron_workflow.due import missed_reason
+from argoscope.resources.cron_workflow.due import GRACE, missed_reason
 from argoscope.resources.cron_workflow.metrics import (
     ACTIVE,
     CONSECUTIVE_FAILURES,
@@ -66,8 +67,6 @@ class CronWorkflows:
         self._keeper = Keeper(sink, self._crons, self._keys)
         self._held = False
         """Restored, and what happened meanwhile has not been listed yet."""
-        self._left = 0.0
-        """When the earlier life ended."""
         self._past: dict[Key, Past] = {}
         """Until everything has been listed, what the run records say."""
         self._dirty: set[Key] = set()
@@ -84,19 +83,21 @@ class CronWorkflows:
         if cron.uid and cron.uid != uid:  # made anew, the deletion was not seen
             self._forget(cron)
             cron = self._crons.setdefault(key, Cron(*key))
+        begin = seen.at
         if cron.uid:
             cron.walk(seen.at)  # what was due until now was so under the old state
         else:
             seen = self._keeper.journal.met(uid, seen)
             self._keeper.touch(cron)  # its row has been one without a uid
             cron.uid, cron.since, cron.going_since = uid, seen.at, seen.at
+            begin = _told_since(obj, seen)
             cron.baseline = seen.history_until > 0.0
             cron.inherited = self._world.counted_until.get("workflows", 0.0)
             self._keys[cron.uid] = key
             self._declare(cron)
         was_idle = cron.idle
         cron.created = unix(obj.metadata.creation_timestamp)
-        self._read_spec(cron, obj, seen.at)
+        self._read_spec(cron, obj, begin)
         self._read_status(cron, obj)
         if was_idle and not cron.idle:
             cron.going_since = seen.at
@@ -131,8 +132,9 @@ class CronWorkflows:
         """A run that was due is missed only when it is not in the lists after a restart either."""
         if self._held and {"workflows", "cronworkflows"} <= self._world.listed:
             self._held = False
-            if now - self._left > LIFE:
+            if now - self._keeper.left > LIFE:
                 self._excuse_unseen(now)
+            self._keeper.left = 0.0
         return self._held
 
     def _excuse_unseen(self, now: float) -> None:
@@ -140,7 +142,8 @@ class CronWorkflows:
             cron.walk(now)
             last = max(cron.last_schedule, cron.runs.newest)
             made_by = max(PROMPT, cron.spec.deadline)
-            cron.calendar.excuse(self._left - made_by, min(last, now))
+            cron.calendar.excuse(self._keeper.left - made_by, min(last, now))
+            self._keeper.touch(cron)
 
     def _apply_past(self) -> None:
         for key, past in self._past.items():
@@ -246,7 +249,7 @@ class CronWorkflows:
 
     def restore(self, records: Iterable[tuple[str, bytes]]) -> None:
         self._keeper.restore(records)
-        self._held, self._left = True, self._keeper.clock or 0.0
+        self._held = True
         for cron in self._crons.values():
             if cron.uid:
                 self._keys[cron.uid] = cron.key
@@ -337,6 +340,14 @@ class CronWorkflows:
             yield INVALID, (*key, reason), float(reason in wrong)
         schedule = ", ".join(cron.spec.texts)
         yield INFO, (*key, schedule, cron.spec.timezone, cron.spec.policy), 1.0
+
+
+def _told_since(obj: CronWorkflow, seen: Seen) -> float:
+    """From when on a CronWorkflow is judged that is first seen: its creation, if what told of that
+    was late (a busy server, a cut). Runs that were made since, and are gone, are in its status."""
+    created = unix(obj.metadata.creation_timestamp)
+    is_news = not seen.history_until and 0.0 <= seen.at - created <= GRACE
+    return created if is_news else seen.at
 
 
 def _is_history(cron: Cron, child: Child) -> bool:

@@ -46,6 +46,8 @@ class StoredCron(msgspec.Struct, array_like=True, tag=0, gc=False):
 
 class Clock(msgspec.Struct, array_like=True, tag=2, gc=False):
     now: float
+    left: float = 0.0
+    """As ``Keeper.left``."""
 
 
 Stored = StoredCron | Child | Clock
@@ -59,6 +61,9 @@ class Keeper:
         self.journal: Journal[Stored] = Journal("CronWorkflow", sink, CODEC)
         self.clock: float | None = None
         """The time of the daemon's latest look, Unix seconds."""
+        self.left = 0.0
+        """After a restart, when the earlier life ended; 0 once the lists have told what happened
+        since. A life that ends before that leaves it to the next."""
         self._crons = crons
         self._keys = keys
         self._written = 0.0
@@ -80,7 +85,7 @@ class Keeper:
 
     def _stored(self, row: str) -> Stored | None:
         if row == _CLOCK:
-            return Clock(self.clock or 0.0)
+            return Clock(self.clock or 0.0, self.left)
         if row[0] != "/":
             key, child = self._keys.get(row), ""
         else:
@@ -99,11 +104,13 @@ class Keeper:
         for row, stored in self.journal.read(records):
             if isinstance(stored, Clock):
                 self.clock = self._written = stored.now
+                self.left = stored.left
             elif isinstance(stored, Child):
                 _, namespace, name, _ = row.split("/")
                 children.setdefault((namespace, name), []).append(stored)
             else:
                 self._crons[stored.namespace, stored.name] = _unpack(stored, self.clock or 0.0)
+        self.left = self.left or self.clock or 0.0
         for key, found in children.items():
             # A cron whose own record was lost is known by its children, as before its object came.
             cron = self._crons.setdefault(key, Cron(*key))

@@ -85,9 +85,11 @@ class Joins:
         """Workflows for which something else waits than when a ledger last asked."""
 
     def add(self, key: Key, pipeline: str | None, item: Measurement | End) -> None:
-        """Count ``item`` now if the pipeline is known, else later."""
-        if pipeline is not None:
-            self._settle(key, pipeline, self._world.runs.get(key), item)
+        """Count ``item`` now if the pipeline is known, else later. An end is told at once to a run
+        that has ended and waits for it: it may be gone, and known to nobody any more."""
+        awaited = isinstance(item, End) and key in self._world.awaiting_pods
+        if pipeline is not None or awaited:
+            self._settle(key, pipeline or "", self._world.runs.get(key), item)
             return
         if self._size >= _BOUND:
             self._give_up(next(iter(self._waiting)))

@@ -33,6 +33,7 @@ FUTURE = 3600.0
 """Seconds that a timestamp may lie ahead: clocks differ, but not by an hour."""
 MAX_NAMES = 50_000
 _DECLARED_CAUSES = ("exit_code", "oom", "error")
+_CLOCKS = 5.0  # seconds that the clocks of controller and API server may differ
 
 
 def take_history(sink: Sink, record: Record, nodes: dict[str, Node], seen: Seen) -> bool:
@@ -47,15 +48,26 @@ def take_history(sink: Sink, record: Record, nodes: dict[str, Node], seen: Seen)
             key: node for key, node in nodes.items() if seen.is_history(unix(node.finished_at))
         }
         attempts = [n for n in attempts if seen.is_history(unix(n.finished_at) or run.finished)]
-    if past and run.finished:
-        # Of a run that is counted no earlier node can be taken for new: see derive.py.
-        attempts = [node for node in attempts if unix(node.started_at) >= run.finished]
+    # Of earlier nodes, and of a run that is counted of any, none can be taken for new: derive.py.
+    begin = run.finished if past and run.finished else record.since
+    attempts = [node for node in attempts if unix(node.started_at) >= begin]
     record.done = array("Q", map(attempt_key, attempts))
     record.pending_seen = run.started > 0 and seen.is_history(run.started)
     note_resumed(sink, record, ended, count=False)
     if past and seen.is_uncertain(run.finished):
         sink.count(RUNS_UNOBSERVED, ("handover",))
     return past
+
+
+def begins_at(run: Run, nodes: dict[str, Node]) -> float:
+    """Unix seconds before which nodes of a workflow that is seen for the first time ran under
+    another uid; 0 if there are none.
+
+    `argo archive retry` makes a deleted workflow again: a new object that has the nodes which went
+    well before. They were counted when they ended.
+    """
+    begin = run.created - _CLOCKS
+    return begin if any(0 < unix(node.finished_at) < begin for node in nodes.values()) else 0.0
 
 
 def count_attempts(

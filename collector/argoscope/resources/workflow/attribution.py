@@ -18,8 +18,9 @@ from argoscope.resources.workflow.metrics import CRITICAL_PATH, CRITICAL_SHARE, 
 from argoscope.resources.workflow.timeline import Timeline, missing_pods, with_pods
 from argoscope.resources.world import EndedRun, Key, World
 
-PATIENCE = 45.0
-"""Seconds that an attempt waits for pods: longer than the 30 that a container has to shut down."""
+PATIENCE = 120.0
+"""Seconds that an attempt waits for pods. A container has 30 to shut down; on a node with a load of
+90 it took up to 85 until the kubelet said so. The rest is for our own watch to catch up."""
 MOST_NODES = 20_000
 """Nodes, some 200 bytes each, of attempts that wait; of more the oldest wait no longer."""
 PREFIX = "/path/"

@@ -24,7 +24,7 @@ from argoscope.resources.workflow.actions import (
     note_resumed,
     shutdown_cause,
 )
-from argoscope.resources.workflow.attempts import MAX_NAMES, count_attempts, take_history
+from argoscope.resources.workflow.attempts import MAX_NAMES, begins_at, count_attempts, take_history
 from argoscope.resources.workflow.attribution import PREFIX, Attribution
 from argoscope.resources.workflow.endings import count_end, run_cause
 from argoscope.resources.workflow.history import WeekHistory
@@ -84,6 +84,9 @@ class WorkflowDeriver:
         before = (run.phase, run.started, run.finished, run.shutdown)
         note_actions(self._world, self._sink, workflow, record, first, seen)
         read_run(self._sink, workflow, run, seen)
+        nodes = read_nodes(self._sink, workflow, record, seen)
+        if first and nodes:
+            record.since = begins_at(run, nodes)
         self._note_retry(record, started_before=before[1])
         changed = first or before != (run.phase, run.started, run.finished, run.shutdown)
         if self._tracing is not None and (changed or not run.trace_id):
@@ -91,7 +94,6 @@ class WorkflowDeriver:
         if changed:
             # Before anything is counted: what pods waited to tell about this run is told now.
             self._world.run_changed(run)
-        nodes = read_nodes(self._sink, workflow, record, seen)
         if nodes is not None:
             self._derive(workflow, record, nodes, seen, first)
             self._own(workflow, record, nodes, seen)
@@ -279,7 +281,8 @@ class WorkflowDeriver:
             self._world.run_closed(ClosedRun(line, workflow.raw, seen.size))
             self._attribution.add(line, seen.at)
         record.held, record.suspensions, record.was_locked = None, (), False
-        self._world.drop_pod_ends((run.namespace, run.name))
+        # Pods of an `argo retry` may have been told before the end of the attempt that it revives.
+        self._world.drop_pod_ends((run.namespace, run.name), record.counted)
         # Recalled: of an earlier life, or imported while the daemon was away.
         if not self._week.is_recalled(run.uid, record.counted):
             self._week.add((run.namespace, run.pipeline), record.counted, cause)
