@@ -187,6 +187,22 @@ def test_an_image_that_does_not_exist_is_no_slow_one() -> None:
     assert advise(evidence((), parts)) == []
 
 
+def test_the_attempts_of_one_step_are_no_steps_in_a_row() -> None:
+    steps = [step(number, start=number * 30, work=1) for number in range(4)]
+    parts = [("retry", 5.0, "wf-0")]
+    for number in range(1, 4):
+        parts += [("backoff", 24.0, f"wf-{number}"), ("retry", 5.0, f"wf-{number}")]
+    parts[-1:] = [("prepare", 4.0, "wf-3"), ("main", 1.0, "wf-3")]
+    assert [found.rule.id for found in advise(evidence(steps, parts))] == ["wasteful-retries"]
+
+
+def test_evidence_names_lost_attempts_in_their_order() -> None:
+    steps = [step(number, start=number * 30, template=f"t{number}") for number in range(9)]
+    run = evidence(steps, [("retry", 60.0, f"wf-{number}") for number in range(9)])
+    (found,) = advise(run)
+    assert "(t0, t1, t2 and 6 more)" in found.found.evidence
+
+
 def test_what_saves_most_time_comes_first() -> None:
     run = evidence((), [("pull", 100, "wf-0"), ("retry", 90, "wf-0"), ("main", 200, "wf-0")])
     assert [found.rule.id for found in advise(run)] == ["slow-image-pulls", "wasteful-retries"]
