@@ -283,6 +283,17 @@ def test_advice_comes_with_evidence_and_can_be_silenced(monkeypatch: pytest.Monk
     assert [each["rule"] for each in asked(*two_steps())["advice"]] == ["huge-images"]
 
 
+def test_only_runs_of_the_same_pipeline_count_as_stored() -> None:
+    many = [two_steps(f"other-{number}")[0] for number in range(500)]
+    for each in many:
+        each["metadata"]["generateName"] = "other-"
+    of_other = asked(*two_steps(), *many, arguments=("ci/other-0",))["advice"]
+    (told,) = (each for each in of_other if each["rule"] == "too-many-stored")
+    assert told["evidence"].startswith("500 finished Workflows of this pipeline")
+    own = asked(*two_steps(), *many, arguments=("ci/wf",))["advice"]
+    assert "too-many-stored" not in {each["rule"] for each in own}
+
+
 def test_an_unknown_rule_is_named_with_what_was_meant() -> None:
     result = ask("-f", "-", "--silence", "no-tl", given=listed(*two_steps()))
     assert result.exit_code == 2

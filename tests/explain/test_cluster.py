@@ -55,6 +55,13 @@ async def test_of_a_pipeline_only_the_last_runs_are_kept() -> None:
     assert sorted(name for _, name in objects.workflows) == ["wf-3", "wf-4"]
 
 
+async def test_runs_that_are_left_out_still_count_as_stored() -> None:
+    question = Question(namespace="ci", pipeline="wf", last=1)
+    objects = await gathered(filled(5), question, [])
+    (found,) = explain(objects, question, lambda *_: (), 0.0, lambda *_: None)
+    assert found.stored == 5
+
+
 async def test_an_unknown_run_says_where_else_it_could_be() -> None:
     with pytest.raises(
         NothingToExplainError, match=r"no Workflow ci/nope in this cluster.*archive"

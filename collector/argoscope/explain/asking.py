@@ -1,5 +1,6 @@
 """Which runs are explained, and which they are compared with."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -34,6 +35,8 @@ class Question:
 class Explanation:
     run: ExplainedRun
     answer: Answer
+    stored: int = 0
+    """Finished Workflows of its pipeline, with its own, that there are."""
 
 
 History = Callable[[str, str], Sequence[Past]]
@@ -81,7 +84,20 @@ class _Asked:
         runs = [run for key in chosen if (run := self._run(key)) is not None]
         if not runs:
             raise NothingToExplainError("What was asked for can't be read: see above.")
-        return [Explanation(run, answer(run, self._others(run))) for run in runs]
+        stored = Counter(
+            (namespace, pipeline)
+            for (namespace, _), (pipeline, ended) in self._heads.items()
+            if ended
+        )
+        stored.update(self._objects.passed_over)
+        return [
+            Explanation(
+                run,
+                answer(run, self._others(run)),
+                stored[run.line.namespace, run.line.pipeline],
+            )
+            for run in runs
+        ]
 
     def _chosen(self) -> list[Key]:
         asked = self._question

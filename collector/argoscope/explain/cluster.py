@@ -85,6 +85,8 @@ class _Fetching:
         await self._siblings(namespace, pipeline, selector)
         for key in self._superfluous(namespace):
             del found.workflows[key]
+            named, ended = self._heads[key]
+            found.passed_over[key[0], named] += bool(ended)
         by_namespace: dict[str, list[str]] = {}
         for space, name in found.workflows:
             by_namespace.setdefault(space, []).append(name)
