@@ -126,7 +126,12 @@ def test_a_real_prometheus_finds_the_peaks_of_main_alone(tmp_path: Path) -> None
 
 
 def test_a_prometheus_that_does_not_answer_is_said_and_borne() -> None:
-    for address in ("http://127.0.0.1:9/", "ftp://x", "file:///etc/passwd"):
+    for address in (
+        "http://127.0.0.1:9/",
+        "http://127.0.0.1:port",
+        "ftp://x",
+        "file:///etc/passwd",
+    ):
         result = ask("-f", "-", "--prometheus", address, given=listed(*requesting()))
         assert result.exit_code == 0
         assert "gave no answer, requests are not judged" in result.stderr

@@ -5,6 +5,7 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 
 from argoscope.advice.evidence import Usage
@@ -43,7 +44,7 @@ def usage_of(run: ExplainedRun, address: str, complain: Complain) -> tuple[Usage
             _ask(address, query.format(pods=pods, range=span), run.line.finished + 60)
             for query in (_MEMORY, _CPU)
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         complain(address, "Prometheus", f"gave no answer, requests are not judged: {error}")
         return ()
     found: dict[str, tuple[float, float]] = {}
@@ -57,7 +58,7 @@ def usage_of(run: ExplainedRun, address: str, complain: Complain) -> tuple[Usage
 
 
 def _ask(address: str, query: str, at: float) -> dict[str, float]:
-    """Pod -> value. Raises OSError and ValueError."""
+    """Pod -> value. Raises OSError, ValueError and HTTPException."""
     if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
         raise ValueError("the address must begin with http:// or https://")
     given = urllib.parse.urlencode({"query": query, "time": f"{at:.3f}"})
