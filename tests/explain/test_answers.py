@@ -3,6 +3,9 @@
 import base64
 import gzip
 import json
+import os
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -208,6 +211,23 @@ def test_names_cant_steer_the_terminal() -> None:
     assert "\x1b" not in told
     assert "\x07" not in told
     assert "[bold]" in told
+
+
+@pytest.mark.parametrize("form", ["text", "json", "html"])
+def test_terminals_that_know_only_ascii_get_an_answer(form: str, tmp_path: Path) -> None:
+    objects = tmp_path / "objects.json"
+    objects.write_text(listed(*two_steps("wf-\u540d\u524d")), encoding="utf-8")
+    told = subprocess.run(
+        [sys.executable, "-m", "argoscope", "explain", "-f", str(objects), "--format", form],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert (told.returncode, told.stderr) == (0, b"")
+    if form == "text":
+        assert b"40 of 62 seconds were image pulls" in told.stdout
+    else:
+        assert "wf-\u540d\u524d" in told.stdout.decode()
 
 
 def test_a_wait_for_a_node_is_told_with_its_reason() -> None:
