@@ -94,6 +94,7 @@ class _Fetching:
             await self._pods(space, names)
             path = f"/api/v1/namespaces/{space}/events"
             await self._list("Event", path, {"fieldSelector": _EVENTS}, MOST_EVENTS)
+        await self._crons()
         return found
 
     async def _workflow(self, namespace: str, name: str) -> tuple[str, str]:
@@ -127,6 +128,24 @@ class _Fetching:
         for start in range(0, len(names), 50):  # a selector of 50 names fits into an address
             selector = f"{LABEL_WORKFLOW} in ({','.join(names[start : start + 50])})"
             await self._list("Pod", path, {"labelSelector": selector}, 0)
+
+    async def _crons(self) -> None:
+        """The CronWorkflows of these runs: whether they may run beside each other."""
+        found = set()
+        for (space, _), raw in self._collector.objects.workflows.items():
+            labels = msgspec.json.decode(raw, type=_Labelled).metadata.labels or {}
+            if name := labels.get(LABEL_CRON):
+                found.add((space, name))
+        for space, name in sorted(found):
+            path = f"{_ARGO}/namespaces/{space}/cronworkflows/{name}"
+            try:
+                raw = await self._client.get(path)
+            except NotFoundError:
+                continue  # it may have been deleted
+            except ForbiddenError as error:
+                self._complain(path, "CronWorkflow", f"left out: {describe(error)}")
+                return
+            self._collector.add(Item("ADDED", "CronWorkflow", raw, path))
 
     async def _list(
         self, kind: str, path: str, params: Params, most: int, pipeline: str = ""
