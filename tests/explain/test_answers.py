@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,14 @@ import yaml
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from argoscope.advice.words import span
+from argoscope.explain.asking import Question, explain
+from argoscope.explain.objects import Collector
 from argoscope.explain.sentence import of
+from argoscope.explain.terminal import render
+from argoscope.inspect.reading import Item
 from argoscope.ledger.ledger import Ledger
 from argoscope.resources._base import RunCauses
 from support.explained import IMAGE, ask, asked, listed, pod, pulled, two_steps
@@ -211,6 +217,22 @@ def test_names_cant_steer_the_terminal() -> None:
     assert "\x1b" not in told
     assert "\x07" not in told
     assert "[bold]" in told
+
+
+def test_a_narrow_terminal_cuts_no_number() -> None:
+    runs = [made for n in range(3) for made in two_steps(f"wf-{n}", pull=70 * n, shift=500 * n)]
+    objects = Collector(lambda *_: None)
+    for made in runs:
+        objects.add(Item("ADDED", made["kind"], json.dumps(made).encode(), ""))
+    question = Question(namespace="ci", name="wf-2")
+    (found,) = explain(objects.objects, question, lambda *_: (), 0.0, lambda *_: None)
+    out = StringIO()
+    render([found.answer], Console(file=out, width=40))
+    lines = out.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40
+    (pulls,) = (line for line in lines if "image pulls" in line and line.startswith("\u2593"))
+    assert " ".join(pulls.split()) == "\u2593 image pulls 2 min 20 s +1 min 45 s"
+    assert sum("\u2593" in line for line in lines) >= 2  # the bar has room too
 
 
 @pytest.mark.parametrize("form", ["text", "json", "html"])

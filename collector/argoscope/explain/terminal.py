@@ -17,6 +17,8 @@ MOST_ROWS = 24
 WORTH_TELLING = 0.02
 """Share of the time that a change must have to be named."""
 _NAME = 34
+_WIDE = 70
+"""Columns from which on there is room to say what the causes are."""
 
 
 def render(answers: list[Answer], console: Console) -> None:
@@ -112,9 +114,10 @@ def _waterfall(answer: Answer, console: Console) -> None:
     if not rows or not total:
         return
     shown = sorted(range(len(rows)), key=lambda place: -rows[place].seconds)[:MOST_ROWS]
-    width = max(20, min(console.width, 140) - _NAME - 16)
+    name = min(_NAME, max(10, console.width - 46))
+    width = max(10, min(console.width, 140) - name - 16)
     table = Table(box=None, padding=(0, 1, 0, 0), show_header=False)
-    table.add_column(max_width=_NAME, no_wrap=True)
+    table.add_column(max_width=name, no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
     hidden: list[_Row] = []
@@ -156,26 +159,29 @@ def _bar(parts: list[PathPart], total: float, width: int) -> Text:
 
 
 def _causes(answer: Answer, console: Console) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("")
-    table.add_column("where the time went")
-    for heading in ("time", "share"):
-        table.add_column(heading, justify="right")
+    wide = console.width >= _WIDE
     differences = answer.usual.differences if answer.usual else {}
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=wide, header_style="dim")
+    table.add_column("", min_width=1)
+    table.add_column("where the time went" if wide else "where", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    with_share = wide or not differences  # a narrow terminal has room for one of the two
+    if with_share:
+        table.add_column("share", justify="right", no_wrap=True)
     if differences:
-        table.add_column("than usual", justify="right")
-    table.add_column("what it is")
+        table.add_column("than usual", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("what it is")
     for cause, seconds in answer.causes.items():
         told = TOLD[cause]
-        cells: list[str | Text] = [
-            Text(told.glyph, style=told.colour),
-            told.label,
-            span(seconds),
-            f"{seconds / answer.total_seconds:.0%}",
-        ]
+        cells: list[str | Text] = [Text(told.glyph, style=told.colour), told.label, span(seconds)]
+        if with_share:
+            cells.append(f"{seconds / answer.total_seconds:.0%}")
         if differences:
             cells.append(_change(differences.get(cause, 0.0)))
-        table.add_row(*cells, Text(told.means, style="dim"))
+        if wide:
+            cells.append(Text(told.means, style="dim"))
+        table.add_row(*cells)
     console.print()
     console.print(table)
 
