@@ -109,6 +109,19 @@ def test_an_unfinished_run_is_explained_up_to_now() -> None:
     assert "still running" in ask("-f", "-", given=listed(made, first)).stdout
 
 
+def test_a_run_that_has_not_started_says_so_and_why() -> None:
+    told = "Workflow processing has been postponed because too many workflows are already running"
+    made = workflow(name="wf", created=0)
+    made["status"] = {"phase": "Pending", "message": told}
+    text = ask("-f", "-", given=listed(made)).stdout
+    assert "still pending" in text
+    assert "running," not in text.replace(told, "")
+    (note, *_) = asked(made)["notes"]
+    assert note.startswith("It has not started.")
+    assert note.endswith(f"Argo says: {told}")
+    assert "still pending" in ask("-f", "-", "--format", "html", given=listed(made)).stdout
+
+
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress, brotli.compress])
 def test_compressed_steps_are_read(pack: Any) -> None:
     made, *rest = two_steps()

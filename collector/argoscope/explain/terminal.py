@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from argoscope.advice.words import counted, span
-from argoscope.explain.answer import Advice, Answer, PathPart
+from argoscope.explain.answer import Advice, Answer, PathPart, state
 from argoscope.explain.causes import TOLD
 
 MOST_ROWS = 24
@@ -41,8 +41,7 @@ def overview(answers: list[Answer], console: Console) -> None:
             seconds = each.causes[overhead[0]]
             told = f"{TOLD[overhead[0]].label} {span(seconds)}, {seconds / each.total_seconds:.0%}"
         name = Text(plain(f"{each.namespace}/{each.workflow}"))
-        phase = "Running" if each.running else each.phase
-        table.add_row(name, phase, span(each.total_seconds), told)
+        table.add_row(name, Text(plain(state(each))), span(each.total_seconds), told)
     console.print(table)
     console.print()
     console.print(Text(plain(summary(answers)), style="bold"))
@@ -79,10 +78,9 @@ def plain(text: str) -> str:
 
 def _head(answer: Answer, console: Console) -> None:
     console.print(Text(plain(answer.sentence), style="bold"))
-    state = "still running" if answer.running else answer.phase
     why = f" ({answer.cause})" if answer.cause else ""
     told = (
-        f"{answer.namespace}/{answer.workflow}, pipeline {answer.pipeline}: {state}{why}, "
+        f"{answer.namespace}/{answer.workflow}, pipeline {answer.pipeline}: {state(answer)}{why}, "
         f"{span(answer.total_seconds)}, {answer.began} to {answer.ended}"
     )
     console.print(Text(plain(told), style="dim"))
