@@ -84,6 +84,16 @@ async def test_an_unknown_run_says_where_else_it_could_be() -> None:
         await gathered(filled(), Question(namespace="ci", name="nope"), [])
 
 
+async def test_an_unknown_pipeline_says_which_there_are() -> None:
+    with pytest.raises(
+        NothingToExplainError,
+        match=r"no run of a pipeline othr in ci in this cluster\. There is: other$",
+    ):
+        await gathered(filled(), Question(namespace="ci", pipeline="othr"), [])
+    with pytest.raises(NothingToExplainError, match=r"no run of a pipeline wf in this cluster\.$"):
+        await gathered(Cluster(), Question(pipeline="wf"), [])
+
+
 def test_no_cluster_is_an_error_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", "/no/such/kubeconfig")
     result = ask("ci/wf")

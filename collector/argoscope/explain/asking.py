@@ -1,7 +1,7 @@
 """Which runs are explained, and which they are compared with."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -155,9 +155,20 @@ class _Asked:
             wanted, what = asked.name, f"run {asked.namespace or '*'}/{asked.name}"
         else:
             names = [pipeline for pipeline, _ in self._heads.values()]
-            wanted, what = asked.pipeline, f"run of a pipeline {asked.pipeline}"
-            if asked.namespace:
-                what += f" in {asked.namespace}"
-        near = get_close_matches(wanted, sorted(set(names)), n=3, cutoff=0.5) or sorted(set(names))
-        more = ", …" if len(near) > 5 else ""
-        return f"There is no {what} here. There is: {', '.join(near[:5])}{more}"
+            wanted, what = asked.pipeline, runs_of(asked)
+        return none_of(what, wanted, names, "here")
+
+
+def runs_of(asked: Question) -> str:
+    """What a question about a pipeline asks for."""
+    within = f" in {asked.namespace}" if asked.namespace else ""
+    return f"run of a pipeline {asked.pipeline}{within}"
+
+
+def none_of(what: str, wanted: str, names: Iterable[str], where: str) -> str:
+    """That there is none of it, and what there is in its place."""
+    known = sorted(set(names))
+    near = get_close_matches(wanted, known, n=3, cutoff=0.5) or known
+    more = ", …" if len(near) > 5 else ""
+    there = f" There is: {', '.join(near[:5])}{more}" if near else ""
+    return f"There is no {what} {where}.{there}"

@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from argoscope.explain.asking import NothingToExplainError, Question
+from argoscope.explain.asking import NothingToExplainError, Question, none_of, runs_of
 from argoscope.explain.objects import LABEL_WORKFLOW, Collector, Objects
 from argoscope.explain.runs import head_of
 from argoscope.inspect.reading import Complain, Item
@@ -75,6 +75,8 @@ class _Fetching:
         self._collector = Collector(complain)
         self._heads: dict[Key, tuple[str, float]] = {}
         """Of runs of the pipeline: (its name, when it ended or 0)."""
+        self._pipelines: set[str] = set()
+        """Those of the runs that were looked through."""
 
     async def objects(self) -> Objects:
         asked, found = self._question, self._collector.objects
@@ -83,6 +85,9 @@ class _Fetching:
             namespace = namespace or "default"
             pipeline, selector = await self._workflow(namespace, asked.name)
         await self._siblings(namespace, pipeline, selector)
+        if not found.workflows:
+            nothing = none_of(runs_of(asked), pipeline, self._pipelines, "in this cluster")
+            raise NothingToExplainError(nothing)
         for key in self._superfluous(namespace):
             del found.workflows[key]
             named, ended = self._heads[key]
@@ -170,6 +175,8 @@ class _Fetching:
 
     def _is_of(self, raw: bytes, pipeline: str) -> bool:
         head = head_of(raw, self._question.labels)
+        if head is not None:
+            self._pipelines.add(head[0])
         if head is None or head[0] != pipeline:
             return False
         meta = msgspec.json.decode(raw, type=_Labelled).metadata
