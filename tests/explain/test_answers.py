@@ -92,6 +92,20 @@ def test_without_pods_it_says_what_is_missing_and_how_to_give_it() -> None:
     assert found["sentence"].endswith("2 of 2 steps came without a pod.")
 
 
+def test_an_unknown_time_of_a_step_whose_pod_is_known_is_told_as_that() -> None:
+    step = node("wf.a", "Pod", start=0, end=60, run="wf")
+    made = workflow(step, name="wf", start=0, end=60, created=0)
+    late = pod("wf.a", created=40, scheduled=41, main=(44, 58))
+    assert asked(made, late)["sentence"] == (
+        "40 of 60 seconds are unknown: a got its pod late, and nothing says why any more."
+    )
+    gone = pod("wf.a", created=0, scheduled=1, main=(44, 58))
+    gone["status"] = {"phase": "Failed", "reason": "Evicted", "message": "The node was low"}
+    assert asked(made, gone)["sentence"] == (
+        "60 of 60 seconds are unknown: the pod of a does not say what happened."
+    )
+
+
 def test_an_unfinished_run_is_explained_up_to_now() -> None:
     made, first, *_ = two_steps()
     for each in made["status"]["nodes"].values():
