@@ -106,6 +106,17 @@ def test_an_unknown_time_of_a_step_whose_pod_is_known_is_told_as_that() -> None:
     )
 
 
+def test_attempts_of_the_entrypoint_are_named_by_its_template() -> None:
+    tries = [
+        node("wf(0)", start=0, end=20, run="wf", phase="Failed", templateName="build"),
+        node("wf(1)", start=30, end=60, run="wf", templateName="build"),
+    ]
+    root = node("wf", "Retry", start=0, end=60, run="wf", templateName="build",
+                children=[each["id"] for each in tries])  # fmt: skip
+    found = asked(workflow(root, *tries, name="wf", start=0, end=60, created=0))
+    assert [part["step"] for part in found["path"]] == ["build(0)", "build(1)", "build(1)"]
+
+
 def test_an_unfinished_run_is_explained_up_to_now() -> None:
     made, first, *_ = two_steps()
     for each in made["status"]["nodes"].values():
