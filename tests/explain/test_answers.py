@@ -3,11 +3,7 @@
 import base64
 import gzip
 import json
-import os
-import subprocess
-import sys
 from decimal import Decimal
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +13,9 @@ import yaml
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from argoscope.advice.words import span
-from argoscope.explain.asking import Question, explain
-from argoscope.explain.objects import Collector
 from argoscope.explain.sentence import of
-from argoscope.explain.terminal import render
-from argoscope.inspect.reading import Item
 from argoscope.ledger.ledger import Ledger
 from argoscope.resources._base import RunCauses
 from support.explained import IMAGE, ask, asked, listed, pod, pulled, two_steps
@@ -175,6 +166,17 @@ def test_after_argo_retry_only_the_last_attempt_is_explained() -> None:
     assert "argo retry" in found["notes"][0]
 
 
+def test_after_argo_retry_of_the_only_step_its_label_tells() -> None:
+    only = node("wf", start=9000, end=9030, run="wf")
+    label = {"workflows.argoproj.io/action": "Retry"}
+    again = workflow(only, name="wf", start=9000, end=9030, created=0, labels=label)
+    found = asked(again)
+    assert found["total_seconds"] == 30
+    assert "argo retry" in found["notes"][0]
+    again["metadata"]["labels"]["workflows.argoproj.io/resubmitted-from-workflow"] = "wf-0"
+    assert asked(again)["total_seconds"] == 9030
+
+
 def test_the_usual_run_is_the_median_of_the_others() -> None:
     others = [
         each
@@ -245,49 +247,6 @@ def test_without_anything_to_explain_the_help_is_near() -> None:
     assert ask().exit_code == 2
     assert "name a run (NAMESPACE/NAME)" in ask().output
     assert ask("ci/wf", "--pipeline", "wf").exit_code == 2
-
-
-def test_names_cant_steer_the_terminal() -> None:
-    made, *rest = two_steps()
-    for each in made["status"]["nodes"].values():
-        each["name"] = each["name"].replace(".a", ".\x1b[2J[bold]\x07a")
-    told = ask("-f", "-", given=listed(made, *rest)).stdout
-    assert "\x1b" not in told
-    assert "\x07" not in told
-    assert "[bold]" in told
-
-
-def test_a_narrow_terminal_cuts_no_number() -> None:
-    runs = [made for n in range(3) for made in two_steps(f"wf-{n}", pull=70 * n, shift=500 * n)]
-    objects = Collector(lambda *_: None)
-    for made in runs:
-        objects.add(Item("ADDED", made["kind"], json.dumps(made).encode(), ""))
-    question = Question(namespace="ci", name="wf-2")
-    (found,) = explain(objects.objects, question, lambda *_: (), 0.0, lambda *_: None)
-    out = StringIO()
-    render([found.answer], Console(file=out, width=40))
-    lines = out.getvalue().splitlines()
-    assert max(map(len, lines)) <= 40
-    (pulls,) = (line for line in lines if "image pulls" in line and line.startswith("\u2593"))
-    assert " ".join(pulls.split()) == "\u2593 image pulls 2 min 20 s +1 min 45 s"
-    assert sum("\u2593" in line for line in lines) >= 2  # the bar has room too
-
-
-@pytest.mark.parametrize("form", ["text", "json", "html"])
-def test_terminals_that_know_only_ascii_get_an_answer(form: str, tmp_path: Path) -> None:
-    objects = tmp_path / "objects.json"
-    objects.write_text(listed(*two_steps("wf-\u540d\u524d")), encoding="utf-8")
-    told = subprocess.run(
-        [sys.executable, "-m", "argoscope", "explain", "-f", str(objects), "--format", form],
-        env={**os.environ, "PYTHONIOENCODING": "ascii"},
-        capture_output=True,
-        check=False,
-    )
-    assert (told.returncode, told.stderr) == (0, b"")
-    if form == "text":
-        assert b"40 of 62 seconds were image pulls" in told.stdout
-    else:
-        assert "wf-\u540d\u524d" in told.stdout.decode()
 
 
 def test_a_wait_for_a_node_is_told_with_its_reason() -> None:
