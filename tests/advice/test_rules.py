@@ -43,7 +43,7 @@ def parameter(length: int) -> Evidence:
     return evidence(spec={**GOOD, "arguments": value})
 
 
-def used(cpu: float, memory: float) -> Evidence:
+def used(cpu: float | None, memory: float | None) -> Evidence:
     """Of 1 core and 1 GiB."""
     return evidence(usage=(Usage("main", cpu, memory),))
 
@@ -185,6 +185,49 @@ def test_a_cron_keeps_few_of_its_runs_without_a_ttl() -> None:
 def test_an_image_that_does_not_exist_is_no_slow_one() -> None:
     parts = [("pull", 300, "wf-0", "ErrImagePull: not found"), ("main", 10, "wf-0")]
     assert advise(evidence((), parts)) == []
+
+
+def test_the_attempts_of_one_step_are_no_steps_in_a_row() -> None:
+    steps = [step(number, start=number * 30, work=1) for number in range(4)]
+    parts = [("retry", 5.0, "wf-0")]
+    for number in range(1, 4):
+        parts += [("backoff", 24.0, f"wf-{number}"), ("retry", 5.0, f"wf-{number}")]
+    parts[-1:] = [("prepare", 4.0, "wf-3"), ("main", 1.0, "wf-3")]
+    assert [found.rule.id for found in advise(evidence(steps, parts))] == ["wasteful-retries"]
+
+
+def test_evidence_names_lost_attempts_in_their_order() -> None:
+    steps = [step(number, start=number * 30, template=f"t{number}") for number in range(9)]
+    run = evidence(steps, [("retry", 60.0, f"wf-{number}") for number in range(9)])
+    (found,) = advise(run)
+    assert "(t0, t1, t2 and 6 more)" in found.found.evidence
+
+
+def test_what_prometheus_does_not_know_is_not_taken_for_zero() -> None:
+    assert advise(used(None, 0.8 * GIB)) == []
+    assert advise(used(0.8, None)) == []
+
+
+def test_requests_that_a_template_patches_in_are_neither_missing_nor_known() -> None:
+    patch = '{"containers": [{"name": "main", "resources": {"requests": {"cpu": 8, "memory": 1}}}]}'
+    bare = {"name": "main", "container": {"image": "a:1"}, "podSpecPatch": patch}
+    assert advise(evidence(spec=templates(bare))) == []
+    small = {**container(), "podSpecPatch": patch}
+    assert advise(evidence(spec=templates(small), usage=(Usage("main", 4, 4 * GIB),))) == []
+
+
+def test_of_a_container_set_only_main_is_held_against_what_main_used() -> None:
+    def part(name: str, cpu: str) -> dict[str, object]:
+        asked = {"requests": {"cpu": cpu, "memory": "1Gi"}}
+        return {"name": name, "image": "a:1", "resources": asked}
+
+    def of(*parts: dict[str, object]) -> dict[str, object]:
+        return templates({"name": "main", "containerSet": {"containers": [*parts]}})
+
+    spec = of(part("main", "1"), part("db", "8"))
+    assert advise(evidence(spec=spec, usage=(Usage("main", 1, GIB),))) == []
+    (found,) = advise(evidence(spec=of(part("main", "1"), {"name": "db", "image": "a:1"})))
+    assert "main/db (cpu and memory)" in found.found.evidence
 
 
 def test_what_saves_most_time_comes_first() -> None:

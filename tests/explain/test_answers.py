@@ -83,6 +83,31 @@ def test_without_pods_it_says_what_is_missing_and_how_to_give_it() -> None:
     assert found["sentence"].endswith("2 of 2 steps came without a pod.")
 
 
+def test_an_unknown_time_of_a_step_whose_pod_is_known_is_told_as_that() -> None:
+    step = node("wf.a", "Pod", start=0, end=60, run="wf")
+    made = workflow(step, name="wf", start=0, end=60, created=0)
+    late = pod("wf.a", created=40, scheduled=41, main=(44, 58))
+    assert asked(made, late)["sentence"] == (
+        "40 of 60 seconds are unknown: a got its pod late, and nothing says why any more."
+    )
+    gone = pod("wf.a", created=0, scheduled=1, main=(44, 58))
+    gone["status"] = {"phase": "Failed", "reason": "Evicted", "message": "The node was low"}
+    assert asked(made, gone)["sentence"] == (
+        "60 of 60 seconds are unknown: the pod of a does not say what happened."
+    )
+
+
+def test_attempts_of_the_entrypoint_are_named_by_its_template() -> None:
+    tries = [
+        node("wf(0)", start=0, end=20, run="wf", phase="Failed", templateName="build"),
+        node("wf(1)", start=30, end=60, run="wf", templateName="build"),
+    ]
+    root = node("wf", "Retry", start=0, end=60, run="wf", templateName="build",
+                children=[each["id"] for each in tries])  # fmt: skip
+    found = asked(workflow(root, *tries, name="wf", start=0, end=60, created=0))
+    assert [part["step"] for part in found["path"]] == ["build(0)", "build(1)", "build(1)"]
+
+
 def test_an_unfinished_run_is_explained_up_to_now() -> None:
     made, first, *_ = two_steps()
     for each in made["status"]["nodes"].values():
@@ -98,6 +123,19 @@ def test_an_unfinished_run_is_explained_up_to_now() -> None:
     # The last thing that the objects tell: the second step was made, or its container ended.
     assert found["total_seconds"] == 53
     assert "still running" in ask("-f", "-", given=listed(made, first)).stdout
+
+
+def test_a_run_that_has_not_started_says_so_and_why() -> None:
+    told = "Workflow processing has been postponed because too many workflows are already running"
+    made = workflow(name="wf", created=0)
+    made["status"] = {"phase": "Pending", "message": told}
+    text = ask("-f", "-", given=listed(made)).stdout
+    assert "still pending" in text
+    assert "running," not in text.replace(told, "")
+    (note, *_) = asked(made)["notes"]
+    assert note.startswith("It has not started.")
+    assert note.endswith(f"Argo says: {told}")
+    assert "still pending" in ask("-f", "-", "--format", "html", given=listed(made)).stdout
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress, brotli.compress])
@@ -126,6 +164,17 @@ def test_after_argo_retry_only_the_last_attempt_is_explained() -> None:
     found = asked(workflow(root, kept, again, start=1000, end=1030, created=0))
     assert found["total_seconds"] == 30
     assert "argo retry" in found["notes"][0]
+
+
+def test_after_argo_retry_of_the_only_step_its_label_tells() -> None:
+    only = node("wf", start=9000, end=9030, run="wf")
+    label = {"workflows.argoproj.io/action": "Retry"}
+    again = workflow(only, name="wf", start=9000, end=9030, created=0, labels=label)
+    found = asked(again)
+    assert found["total_seconds"] == 30
+    assert "argo retry" in found["notes"][0]
+    again["metadata"]["labels"]["workflows.argoproj.io/resubmitted-from-workflow"] = "wf-0"
+    assert asked(again)["total_seconds"] == 9030
 
 
 def test_the_usual_run_is_the_median_of_the_others() -> None:
@@ -200,16 +249,6 @@ def test_without_anything_to_explain_the_help_is_near() -> None:
     assert ask("ci/wf", "--pipeline", "wf").exit_code == 2
 
 
-def test_names_cant_steer_the_terminal() -> None:
-    made, *rest = two_steps()
-    for each in made["status"]["nodes"].values():
-        each["name"] = each["name"].replace(".a", ".\x1b[2J[bold]\x07a")
-    told = ask("-f", "-", given=listed(made, *rest)).stdout
-    assert "\x1b" not in told
-    assert "\x07" not in told
-    assert "[bold]" in told
-
-
 def test_a_wait_for_a_node_is_told_with_its_reason() -> None:
     message = "0/3 nodes are available: 3 Insufficient cpu."
     made, first, last, _ = two_steps()
@@ -281,6 +320,17 @@ def test_advice_comes_with_evidence_and_can_be_silenced(monkeypatch: pytest.Monk
     ]
     monkeypatch.setenv("ARGOSCOPE_ADVICE_SILENCED", "no-ttl,slow-image-pulls")
     assert [each["rule"] for each in asked(*two_steps())["advice"]] == ["huge-images"]
+
+
+def test_only_runs_of_the_same_pipeline_count_as_stored() -> None:
+    many = [two_steps(f"other-{number}")[0] for number in range(500)]
+    for each in many:
+        each["metadata"]["generateName"] = "other-"
+    of_other = asked(*two_steps(), *many, arguments=("ci/other-0",))["advice"]
+    (told,) = (each for each in of_other if each["rule"] == "too-many-stored")
+    assert told["evidence"].startswith("500 finished Workflows of this pipeline")
+    own = asked(*two_steps(), *many, arguments=("ci/wf",))["advice"]
+    assert "too-many-stored" not in {each["rule"] for each in own}
 
 
 def test_an_unknown_rule_is_named_with_what_was_meant() -> None:

@@ -55,11 +55,43 @@ async def test_of_a_pipeline_only_the_last_runs_are_kept() -> None:
     assert sorted(name for _, name in objects.workflows) == ["wf-3", "wf-4"]
 
 
+async def test_whether_a_cron_may_run_beside_itself_is_asked_for() -> None:
+    cluster = filled()
+    for made in two_steps("nightly-1", labels={"workflows.argoproj.io/cron-workflow": "nightly"}):
+        cluster.put(PLURALS[made["kind"]], made)
+    cluster.put("cronworkflows", {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "CronWorkflow",
+        "metadata": {"name": "nightly", "namespace": "ci"},
+        "spec": {"concurrencyPolicy": "Replace"},
+    })  # fmt: skip
+    objects = await gathered(cluster, Question(namespace="ci", name="nightly-1"), [])
+    assert list(objects.crons) == [("ci", "nightly")]
+    assert not (await gathered(cluster, Question(namespace="ci", name="wf-1"), [])).crons
+
+
+async def test_runs_that_are_left_out_still_count_as_stored() -> None:
+    question = Question(namespace="ci", pipeline="wf", last=1)
+    objects = await gathered(filled(5), question, [])
+    (found,) = explain(objects, question, lambda *_: (), 0.0, lambda *_: None)
+    assert found.stored == 5
+
+
 async def test_an_unknown_run_says_where_else_it_could_be() -> None:
     with pytest.raises(
         NothingToExplainError, match=r"no Workflow ci/nope in this cluster.*archive"
     ):
         await gathered(filled(), Question(namespace="ci", name="nope"), [])
+
+
+async def test_an_unknown_pipeline_says_which_there_are() -> None:
+    with pytest.raises(
+        NothingToExplainError,
+        match=r"no run of a pipeline othr in ci in this cluster\. There is: other$",
+    ):
+        await gathered(filled(), Question(namespace="ci", pipeline="othr"), [])
+    with pytest.raises(NothingToExplainError, match=r"no run of a pipeline wf in this cluster\.$"):
+        await gathered(Cluster(), Question(pipeline="wf"), [])
 
 
 def test_no_cluster_is_an_error_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,9 @@ MIB = 2**20
 
 
 @contextmanager
-def prometheus(memory: float, cpu: float, status: int = 200) -> Iterator[tuple[str, list[str]]]:
+def prometheus(
+    memory: float, cpu: float | None, status: int = 200
+) -> Iterator[tuple[str, list[str]]]:
     """Answers with one pod of the run for each query; gives its address and the queries."""
     queries: list[str] = []
     pod = two_steps()[1]["metadata"]["name"]
@@ -30,7 +32,8 @@ def prometheus(memory: float, cpu: float, status: int = 200) -> Iterator[tuple[s
             (query,) = parse_qs(urlsplit(self.path).query)["query"]
             queries.append(query)
             value = memory if "memory" in query else cpu
-            result = [{"metric": {"pod": pod}, "value": [0, str(value)]}]
+            found = {"metric": {"pod": pod}, "value": [0, str(value)]}
+            result = [found] if value is not None else []
             body = json.dumps({"status": "success", "data": {"result": result}}).encode()
             self.send_response(status)
             self.end_headers()
@@ -69,6 +72,12 @@ def test_what_was_used_is_held_against_what_was_asked_for() -> None:
     for query in queries:
         parse(query)
         assert re.search(r'namespace="ci",container="main",pod=~"wf\(-\.\*\)\?"', query)
+
+
+def test_a_pod_too_short_for_a_rate_is_not_said_to_have_used_nothing() -> None:
+    with prometheus(memory=600 * MIB, cpu=None) as (address, _):
+        found = asked(*requesting(), arguments=("--prometheus", address))["advice"]
+    assert not {"oversized-requests", "undersized-requests"} & {each["rule"] for each in found}
 
 
 def test_names_cant_change_the_query() -> None:
@@ -126,7 +135,12 @@ def test_a_real_prometheus_finds_the_peaks_of_main_alone(tmp_path: Path) -> None
 
 
 def test_a_prometheus_that_does_not_answer_is_said_and_borne() -> None:
-    for address in ("http://127.0.0.1:9/", "ftp://x", "file:///etc/passwd"):
+    for address in (
+        "http://127.0.0.1:9/",
+        "http://127.0.0.1:port",
+        "ftp://x",
+        "file:///etc/passwd",
+    ):
         result = ask("-f", "-", "--prometheus", address, given=listed(*requesting()))
         assert result.exit_code == 0
         assert "gave no answer, requests are not judged" in result.stderr

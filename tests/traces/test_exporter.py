@@ -18,6 +18,7 @@ from argoscope.metrics.internal import (
     TRACES_QUEUED_BYTES,
     TRACES_SENT,
     TRACES_SPANS_SENT,
+    TRACES_SPANS_TRUNCATED,
 )
 from argoscope.metrics.registry import Registry
 from argoscope.resources.world import EndedRun
@@ -222,6 +223,32 @@ async def test_a_trace_that_is_larger_than_a_request_is_sent_in_parts(
     assert len(requests) > 10
     assert len({span.span_id for span in spans}) == len(spans) == 32
     assert registry.value(TRACES_SENT, ()) == 1
+
+
+async def test_a_trace_of_long_names_is_cut_to_what_a_backend_takes(
+    registry: Registry, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 30_000)
+    sent: list[bytes] = []
+
+    async def send(body: bytes) -> Outcome:
+        sent.append(body)
+        return Outcome()
+
+    receiver.send = send  # type: ignore[method-assign]
+    exporter = made(registry, receiver)
+    parts = [node(f"wf.a({i}:{'x' * 300})", end=9 + i, boundaryID="wf") for i in range(100)]
+    (run,) = ended(workflow(node("wf", "DAG", end=200), *parts, end=200))
+    exporter.add(run)
+    await exporter.send_all()
+    (body,) = sent
+    assert 25_000 < len(body) < 30_500
+    spans = ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans
+    assert registry.value(TRACES_SPANS_TRUNCATED, ()) == 102 - len(spans)
+    # The longest step is there, the shortest gave way.
+    names = {a.value.string_value for s in spans for a in s.attributes if a.key == "argo.node.name"}
+    assert parts[99]["name"] in names
+    assert parts[0]["name"] not in names
 
 
 async def test_nothing_is_sent_before_it_is_kept(registry: Registry, receiver: Receiver) -> None:

@@ -141,6 +141,39 @@ def test_attempts_of_one_run_have_ids_of_their_own_and_lead_back() -> None:
     ]
 
 
+def test_an_id_that_argo_resubmit_copied_stays_with_the_run_that_was_repeated() -> None:
+    etl = Pipeline()
+    first = Run(
+        namespace="ci", name="etl", uid="u1", pipeline="etl", phase="Failed", trace_id=GIVEN
+    )
+    etl.world.runs["ci", "etl"] = first
+    repeated = bare(trace_id=GIVEN)
+    repeated.metadata.namespace = "ci"
+    repeated.metadata.labels = {"workflows.argoproj.io/resubmitted-from-workflow": "etl"}
+    run = Run(namespace="ci", name="etl-2", uid="u2", pipeline="etl", phase="Failed")
+    trace = etl.tracing.decide(repeated, record(run))
+    assert trace is not None
+    assert trace.id != GIVEN
+    assert trace.links == (("resubmit", GIVEN),)
+
+
+def test_an_id_that_argo_retry_left_stays_with_the_attempt_before() -> None:
+    tracing = Pipeline().tracing
+    run = Run(namespace="ci", name="etl", uid="u", pipeline="etl", phase="Failed", started=100.0)
+    kept = record(run)
+    first = tracing.decide(bare(trace_id=GIVEN), kept)
+    kept.since, run.started = 150.0, 200.0
+    second = tracing.decide(bare(trace_id=GIVEN), kept)
+    assert first is not None
+    assert second is not None
+    assert first.id == GIVEN
+    assert second.id != GIVEN
+    assert second.links == (("retry", GIVEN),)
+    kept.counted = 250.0
+    tracing.begin(bare(trace_id=GIVEN), kept)
+    assert (run.trace_id, run.traced) == (second.id, True)
+
+
 def test_pipelines_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("argoscope.resources.workflow.tracing._MOST_PIPELINES", 3)
     many = Pipeline(share=1e-9)

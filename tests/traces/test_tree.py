@@ -1,6 +1,7 @@
 """What a trace shows of a run: which spans, inside of which, from when to when."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -267,6 +268,32 @@ def test_items_are_in_attributes_and_not_in_names() -> None:
     (task,) = [span for span in spans(found) if span.attributes.get("argo.node.type") == "Pod"]
     assert task.name == "load"
     assert task.attributes["argo.node.name"] == item
+
+
+def test_groups_can_lie_in_each_other_deeper_than_pythons_stack() -> None:
+    names = [f"wf.a{'(0)' * depth}" for depth in range(1200)]
+    groups = [
+        node(outer, "TaskGroup", boundaryID="wf", children=[node_id(inner)])
+        for outer, inner in pairwise(names)
+    ]
+    root = node("wf", "DAG", children=[node_id("wf.a")])
+    (found,) = ended(workflow(root, *groups, node(names[-1], boundaryID="wf")))
+    made = spans(found)
+    assert faults(made) == []
+    assert {span.name for span in made} >= {"a"}
+    assert len(made) >= len(names)
+
+
+def test_a_step_that_is_tried_for_ever_is_a_span_that_a_receiver_takes() -> None:
+    tries = [
+        node(f"wf.a({number})", boundaryID="wf", phase="Failed", message="m" * 500)
+        for number in range(1000)
+    ]
+    retry = node("wf.a", "Retry", children=[each["id"] for each in tries], boundaryID="wf")
+    root = node("wf", "DAG", children=[node_id("wf.a")])
+    (found,) = ended(workflow(root, retry, *tries))
+    (told,) = (span for span in spans(found) if span.attributes.get("argo.node.type") == "Retry")
+    assert [event.attributes["argo.retry.number"] for event in told.events] == [*range(872, 1000)]
 
 
 def large(count: int) -> EndedRun:

@@ -56,12 +56,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a container used, of Prometheus: the highest over its life."""
+    """What a container used, of Prometheus: the highest over its life. None for what it does not
+    know: pods shorter than two scrapes have no rate."""
 
     template: str
-    cpu: float
+    cpu: float | None
     """Cores."""
-    memory: float
+    memory: float | None
     """Bytes."""
 
 

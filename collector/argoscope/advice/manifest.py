@@ -20,6 +20,8 @@ class Container(NamedTuple):
     """main, init or sidecar."""
     name: str
     spec: Raw
+    patch: str = ""
+    """podSpecPatch of the workflow and the template: a template of its own, as text."""
 
 
 def mapping(value: Any) -> Raw:
@@ -69,17 +71,24 @@ class Manifest:
                     yield name, template
 
     def containers(self) -> Iterator[Container]:
+        whole = self.setting("podSpecPatch")
         for name, template in self.templates():
-            # What templateDefaults give holds for all, unless a template says otherwise.
-            defaults = mapping(self.setting("templateDefaults"))
-            for field in ("container", "script"):
-                if spec := mapping(template.get(field)):
-                    yield Container(name, "main", "main", {**mapping(defaults.get(field)), **spec})
-            for spec in mappings(mapping(template.get("containerSet")).get("containers")):
-                yield Container(name, "main", str(spec.get("name", "main")), spec)
-            for field, role in (("initContainers", "init"), ("sidecars", "sidecar")):
-                for spec in mappings(template.get(field)):
-                    yield Container(name, role, str(spec.get("name", "")), spec)
+            patches = [text for text in (whole, template.get("podSpecPatch")) if text]
+            patch = "\n".join(text for text in patches if isinstance(text, str))
+            for container in self._containers(name, template):
+                yield container._replace(patch=patch)
+
+    def _containers(self, name: str, template: Raw) -> Iterator[Container]:
+        # What templateDefaults give holds for all, unless a template says otherwise.
+        defaults = mapping(self.setting("templateDefaults"))
+        for field in ("container", "script"):
+            if spec := mapping(template.get(field)):
+                yield Container(name, "main", "main", {**mapping(defaults.get(field)), **spec})
+        for spec in mappings(mapping(template.get("containerSet")).get("containers")):
+            yield Container(name, "main", str(spec.get("name", "main")), spec)
+        for field, role in (("initContainers", "init"), ("sidecars", "sidecar")):
+            for spec in mappings(template.get(field)):
+                yield Container(name, role, str(spec.get("name", "")), spec)
 
     def images(self) -> dict[str, list[str]]:
         """Image -> templates that use it. What parameters fill in is left out."""

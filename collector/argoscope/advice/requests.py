@@ -1,6 +1,8 @@
 """What containers ask for, as numbers."""
 
-from argoscope.advice.manifest import Manifest, mapping
+from argoscope.advice.manifest import Container, Manifest, mapping
+
+RESOURCES = ("cpu", "memory")
 
 _UNITS = {
     "n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0,
@@ -19,13 +21,25 @@ def quantity(text: object) -> float:
         return 0.0
 
 
+def patched(container: Container) -> frozenset[str]:
+    """Which resources a podSpecPatch sets somewhere: any mention counts."""
+    if "resources" not in container.patch:
+        return frozenset()
+    return frozenset(name for name in RESOURCES if name in container.patch)
+
+
 def requests(manifest: Manifest) -> dict[str, tuple[float, float]]:
-    """Template -> (cores, bytes) that its main container asks for; 0 for nothing."""
+    """Template -> (cores, bytes) that its main container asks for; 0 for nothing, and for what a
+    podSpecPatch sets."""
     found = {}
     for container in manifest.containers():
-        if container.role == "main":
+        # A container set can have others beside it, of whose use nothing is known.
+        if container.role == "main" and container.name == "main":
             resources = mapping(container.spec.get("resources"))
             asked = {**mapping(resources.get("limits")), **mapping(resources.get("requests"))}
-            cpu, memory = quantity(asked.get("cpu", 0)), quantity(asked.get("memory", 0))
-            found[container.template] = (cpu, memory)
+            known = {name: asked.get(name, 0) for name in {*RESOURCES} - patched(container)}
+            found[container.template] = (
+                quantity(known.get("cpu", 0)),
+                quantity(known.get("memory", 0)),
+            )
     return found

@@ -16,7 +16,6 @@ from argoscope.inspect.reading import Complain
 from argoscope.resources._time import unix
 from argoscope.resources.node import describe
 from argoscope.resources.workflow.naming import LABEL_CRON
-from argoscope.resources.workflow.reading import OVER
 
 _PRINTED = 2**20
 """Bytes from which on it matters how an object was printed."""
@@ -43,7 +42,7 @@ def advice(
         size=_size(run.raw),
         pods=run.pods,
         spot_nodes=frozenset(name for name, raw in objects.nodes.items() if _is_spot(raw)),
-        stored=_stored(objects, run),
+        stored=found.stored,
         cron_policy=_policy(objects, run),
         cron_runs=_cron_runs(objects, run),
         usage=usage,
@@ -78,7 +77,6 @@ class _Meta(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Status(msgspec.Struct, gc=False, rename="camel"):
-    phase: str | None = None
     finished_at: str | None = None
 
 
@@ -104,12 +102,6 @@ def _read(raw: bytes) -> _Object:
 
 def _is_spot(raw: bytes) -> bool:
     return describe(_read(raw).metadata.labels or {})[3]
-
-
-def _stored(objects: Objects, run: ExplainedRun) -> int:
-    """Finished runs beside it in its namespace."""
-    keys = (key for key in objects.workflows if key[0] == run.line.namespace)
-    return sum(_read(objects.workflows[key]).status.phase in OVER for key in keys)
 
 
 def _policy(objects: Objects, run: ExplainedRun) -> str:

@@ -106,6 +106,13 @@ def causes_of(run: ExplainedRun) -> dict[str, float]:
     return {cause: length / 1000 for cause, length in found}
 
 
+def state(answer: Answer) -> str:
+    """Its phase, in words for people."""
+    if not answer.running:
+        return answer.phase
+    return "still pending" if answer.phase == "Pending" else "still running"
+
+
 def past(run: ExplainedRun) -> Past:
     """A run as something to compare with."""
     line = run.line
@@ -136,7 +143,10 @@ def _path(run: ExplainedRun) -> list[PathPart]:
 def _notes(run: ExplainedRun) -> list[str]:
     line, notes = run.line, []
     own = f"{line.namespace} {line.name}"
-    if line.running:
+    if line.running and not line.started:
+        why = f" Argo says: {line.message}" if line.message else ""
+        notes.append(f"It has not started. This is how long it has waited so far.{why}")
+    elif line.running:
         notes.append(
             "It is still running. This is its time so far, up to the step that now takes longest."
         )

@@ -1,6 +1,7 @@
 """Which runs are explained, and which they are compared with."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -34,6 +35,8 @@ class Question:
 class Explanation:
     run: ExplainedRun
     answer: Answer
+    stored: int = 0
+    """Finished Workflows of its pipeline, with its own, that there are."""
 
 
 History = Callable[[str, str], Sequence[Past]]
@@ -81,7 +84,20 @@ class _Asked:
         runs = [run for key in chosen if (run := self._run(key)) is not None]
         if not runs:
             raise NothingToExplainError("What was asked for can't be read: see above.")
-        return [Explanation(run, answer(run, self._others(run))) for run in runs]
+        stored = Counter(
+            (namespace, pipeline)
+            for (namespace, _), (pipeline, ended) in self._heads.items()
+            if ended
+        )
+        stored.update(self._objects.passed_over)
+        return [
+            Explanation(
+                run,
+                answer(run, self._others(run)),
+                stored[run.line.namespace, run.line.pipeline],
+            )
+            for run in runs
+        ]
 
     def _chosen(self) -> list[Key]:
         asked = self._question
@@ -139,9 +155,20 @@ class _Asked:
             wanted, what = asked.name, f"run {asked.namespace or '*'}/{asked.name}"
         else:
             names = [pipeline for pipeline, _ in self._heads.values()]
-            wanted, what = asked.pipeline, f"run of a pipeline {asked.pipeline}"
-            if asked.namespace:
-                what += f" in {asked.namespace}"
-        near = get_close_matches(wanted, sorted(set(names)), n=3, cutoff=0.5) or sorted(set(names))
-        more = ", …" if len(near) > 5 else ""
-        return f"There is no {what} here. There is: {', '.join(near[:5])}{more}"
+            wanted, what = asked.pipeline, runs_of(asked)
+        return none_of(what, wanted, names, "here")
+
+
+def runs_of(asked: Question) -> str:
+    """What a question about a pipeline asks for."""
+    within = f" in {asked.namespace}" if asked.namespace else ""
+    return f"run of a pipeline {asked.pipeline}{within}"
+
+
+def none_of(what: str, wanted: str, names: Iterable[str], where: str) -> str:
+    """That there is none of it, and what there is in its place."""
+    known = sorted(set(names))
+    near = get_close_matches(wanted, known, n=3, cutoff=0.5) or known
+    more = ", …" if len(near) > 5 else ""
+    there = f" There is: {', '.join(near[:5])}{more}" if near else ""
+    return f"There is no {what} {where}.{there}"

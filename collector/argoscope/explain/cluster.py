@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from argoscope.explain.asking import NothingToExplainError, Question
+from argoscope.explain.asking import NothingToExplainError, Question, none_of, runs_of
 from argoscope.explain.objects import LABEL_WORKFLOW, Collector, Objects
 from argoscope.explain.runs import head_of
 from argoscope.inspect.reading import Complain, Item
@@ -75,6 +75,8 @@ class _Fetching:
         self._collector = Collector(complain)
         self._heads: dict[Key, tuple[str, float]] = {}
         """Of runs of the pipeline: (its name, when it ended or 0)."""
+        self._pipelines: set[str] = set()
+        """Those of the runs that were looked through."""
 
     async def objects(self) -> Objects:
         asked, found = self._question, self._collector.objects
@@ -83,8 +85,13 @@ class _Fetching:
             namespace = namespace or "default"
             pipeline, selector = await self._workflow(namespace, asked.name)
         await self._siblings(namespace, pipeline, selector)
+        if not found.workflows:
+            nothing = none_of(runs_of(asked), pipeline, self._pipelines, "in this cluster")
+            raise NothingToExplainError(nothing)
         for key in self._superfluous(namespace):
             del found.workflows[key]
+            named, ended = self._heads[key]
+            found.passed_over[key[0], named] += bool(ended)
         by_namespace: dict[str, list[str]] = {}
         for space, name in found.workflows:
             by_namespace.setdefault(space, []).append(name)
@@ -92,6 +99,7 @@ class _Fetching:
             await self._pods(space, names)
             path = f"/api/v1/namespaces/{space}/events"
             await self._list("Event", path, {"fieldSelector": _EVENTS}, MOST_EVENTS)
+        await self._crons()
         return found
 
     async def _workflow(self, namespace: str, name: str) -> tuple[str, str]:
@@ -126,6 +134,24 @@ class _Fetching:
             selector = f"{LABEL_WORKFLOW} in ({','.join(names[start : start + 50])})"
             await self._list("Pod", path, {"labelSelector": selector}, 0)
 
+    async def _crons(self) -> None:
+        """The CronWorkflows of these runs: whether they may run beside each other."""
+        found = set()
+        for (space, _), raw in self._collector.objects.workflows.items():
+            labels = msgspec.json.decode(raw, type=_Labelled).metadata.labels or {}
+            if name := labels.get(LABEL_CRON):
+                found.add((space, name))
+        for space, name in sorted(found):
+            path = f"{_ARGO}/namespaces/{space}/cronworkflows/{name}"
+            try:
+                raw = await self._client.get(path)
+            except NotFoundError:
+                continue  # it may have been deleted
+            except ForbiddenError as error:
+                self._complain(path, "CronWorkflow", f"left out: {describe(error)}")
+                return
+            self._collector.add(Item("ADDED", "CronWorkflow", raw, path))
+
     async def _list(
         self, kind: str, path: str, params: Params, most: int, pipeline: str = ""
     ) -> None:
@@ -149,6 +175,8 @@ class _Fetching:
 
     def _is_of(self, raw: bytes, pipeline: str) -> bool:
         head = head_of(raw, self._question.labels)
+        if head is not None:
+            self._pipelines.add(head[0])
         if head is None or head[0] != pipeline:
             return False
         meta = msgspec.json.decode(raw, type=_Labelled).metadata

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import partial
+from io import TextIOWrapper
 
 import click
 import msgspec
@@ -193,17 +194,27 @@ def _print(found: list[Explanation], question: Question, form: str) -> None:
     if form == "json":
         several = len(answers) > 1 or bool(question.pipeline)
         encoded = msgspec.json.encode(answers if several else answers[0])
-        sys.stdout.write(msgspec.json.format(encoded, indent=2).decode() + "\n")
+        _write(msgspec.json.format(encoded, indent=2) + b"\n")
     elif form == "html":
         from argoscope.explain.page import page
 
-        sys.stdout.write(page(found))
+        _write(page(found).encode())
     else:
         from rich.console import Console
 
         from argoscope.explain.terminal import render
 
+        if isinstance(sys.stdout, TextIOWrapper):
+            # Bars and names need more characters than the encodings of some terminals have.
+            sys.stdout.reconfigure(errors="replace")
         console = Console()
         if not console.is_terminal:  # into a file or pipe: names must not be cut to 80 columns
             console.width = 140
         render(answers, console)
+
+
+def _write(utf8: bytes) -> None:
+    """Whatever the terminal's encoding is: JSON has to be UTF-8, and the page says that it is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(utf8)
+    sys.stdout.flush()

@@ -1,5 +1,6 @@
 """What `explain` takes from files or a cluster: raw objects, by the run that they belong to."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import msgspec
@@ -23,6 +24,8 @@ class Objects:
     """(namespace, pod name) -> Events about it."""
     nodes: dict[str, bytes] = field(default_factory=dict)
     crons: dict[Key, bytes] = field(default_factory=dict)
+    passed_over: Counter[Key] = field(default_factory=Counter)
+    """(namespace, pipeline) -> finished Workflows that are in the cluster and not here."""
     left_out: dict[str, int] = field(default_factory=dict)
     """Kind -> how many objects of other kinds there were."""
 

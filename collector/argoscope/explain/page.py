@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from argoscope import __version__
 from argoscope.advice.words import span
+from argoscope.explain.answer import state
 from argoscope.explain.asking import Explanation
 from argoscope.explain.causes import TOLD
 from argoscope.explain.rows import Row, all_rows, path_rows
@@ -91,4 +92,5 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["span"] = span
+    environment.filters["state"] = state
     return environment.get_template("page.html")

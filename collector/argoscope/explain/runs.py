@@ -23,7 +23,11 @@ from argoscope.resources._base import (
     Seen,
 )
 from argoscope.resources._time import unix
-from argoscope.resources.workflow.actions import shutdown_cause
+from argoscope.resources.workflow.actions import (
+    LABEL_ACTION,
+    LABEL_RESUBMITTED,
+    shutdown_cause,
+)
 from argoscope.resources.workflow.critical_path import CriticalPath, critical_path
 from argoscope.resources.workflow.endings import run_cause
 from argoscope.resources.workflow.naming import LABEL_CRON, pipeline_of
@@ -101,7 +105,7 @@ def explained(
         return None
     nodes = read_nodes(sink, workflow, record, seen) or {}
     running = run.phase not in OVER or not run.finished
-    retried = any(0 < unix(node.started_at) < run.started - 1 for node in nodes.values())
+    retried = _retried(workflow, run, nodes)
     if retried:
         record.since = run.started
     pods = pods_of(objects, key, now or time.time(), complain)
@@ -125,6 +129,16 @@ def explained(
         trouble=_trouble(workflow, nodes),
         retried=retried,
     )
+
+
+def _retried(workflow: Workflow, run: Run, nodes: dict[str, Node]) -> bool:
+    """Whether `argo retry` has moved the start: nodes that it kept are older. It keeps none of a
+    run whose only step had failed; then the label tells, which Argo sets from 3.6 on."""
+    if any(0 < unix(node.started_at) < run.started - 1 for node in nodes.values()):
+        return True
+    labels = workflow.metadata.labels or {}
+    # `argo resubmit` copies labels.
+    return labels.get(LABEL_ACTION) == "Retry" and LABEL_RESUBMITTED not in labels
 
 
 def _latest(run: Run, nodes: dict[str, Node], pods: dict[str, tuple[PodFacts, ...]]) -> float:

@@ -121,11 +121,16 @@ def _main(run: ExplainedRun, parts: list[Part]) -> str:
 
 
 def _unknown(run: ExplainedRun, parts: list[Part]) -> str:
-    del parts
     missing, steps = run.pods_missing()
     if run.trouble or not steps:
         return "its steps are not in the object"
-    return f"{missing:,} of {counted(steps, 'step')} came without a pod"
+    if missing:
+        return f"{missing:,} of {counted(steps, 'step')} came without a pod"
+    longest = max(parts, key=lambda part: part.end - part.start)
+    pods = run.line.pods.get(longest.node, ())
+    if pods and longest.end <= pods[0].created * 1000:
+        return f"{_names(run, [longest])} got its pod late, and nothing says why any more"
+    return f"the pod of {_names(run, [longest])} does not say what happened"
 
 
 _DETAILS: dict[str, Callable[[ExplainedRun, list[Part]], str]] = {

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from argoscope.advice.words import counted, span
-from argoscope.explain.answer import Advice, Answer, PathPart
+from argoscope.explain.answer import Advice, Answer, PathPart, state
 from argoscope.explain.causes import TOLD
 
 MOST_ROWS = 24
@@ -17,6 +17,8 @@ MOST_ROWS = 24
 WORTH_TELLING = 0.02
 """Share of the time that a change must have to be named."""
 _NAME = 34
+_WIDE = 70
+"""Columns from which on there is room to say what the causes are."""
 
 
 def render(answers: list[Answer], console: Console) -> None:
@@ -39,8 +41,7 @@ def overview(answers: list[Answer], console: Console) -> None:
             seconds = each.causes[overhead[0]]
             told = f"{TOLD[overhead[0]].label} {span(seconds)}, {seconds / each.total_seconds:.0%}"
         name = Text(plain(f"{each.namespace}/{each.workflow}"))
-        phase = "Running" if each.running else each.phase
-        table.add_row(name, phase, span(each.total_seconds), told)
+        table.add_row(name, Text(plain(state(each))), span(each.total_seconds), told)
     console.print(table)
     console.print()
     console.print(Text(plain(summary(answers)), style="bold"))
@@ -77,10 +78,9 @@ def plain(text: str) -> str:
 
 def _head(answer: Answer, console: Console) -> None:
     console.print(Text(plain(answer.sentence), style="bold"))
-    state = "still running" if answer.running else answer.phase
     why = f" ({answer.cause})" if answer.cause else ""
     told = (
-        f"{answer.namespace}/{answer.workflow}, pipeline {answer.pipeline}: {state}{why}, "
+        f"{answer.namespace}/{answer.workflow}, pipeline {answer.pipeline}: {state(answer)}{why}, "
         f"{span(answer.total_seconds)}, {answer.began} to {answer.ended}"
     )
     console.print(Text(plain(told), style="dim"))
@@ -112,9 +112,10 @@ def _waterfall(answer: Answer, console: Console) -> None:
     if not rows or not total:
         return
     shown = sorted(range(len(rows)), key=lambda place: -rows[place].seconds)[:MOST_ROWS]
-    width = max(20, min(console.width, 140) - _NAME - 16)
+    name = min(_NAME, max(10, console.width - 46))
+    width = max(10, min(console.width, 140) - name - 16)
     table = Table(box=None, padding=(0, 1, 0, 0), show_header=False)
-    table.add_column(max_width=_NAME, no_wrap=True)
+    table.add_column(max_width=name, no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
     hidden: list[_Row] = []
@@ -156,26 +157,29 @@ def _bar(parts: list[PathPart], total: float, width: int) -> Text:
 
 
 def _causes(answer: Answer, console: Console) -> None:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("")
-    table.add_column("where the time went")
-    for heading in ("time", "share"):
-        table.add_column(heading, justify="right")
+    wide = console.width >= _WIDE
     differences = answer.usual.differences if answer.usual else {}
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=wide, header_style="dim")
+    table.add_column("", min_width=1)
+    table.add_column("where the time went" if wide else "where", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    with_share = wide or not differences  # a narrow terminal has room for one of the two
+    if with_share:
+        table.add_column("share", justify="right", no_wrap=True)
     if differences:
-        table.add_column("than usual", justify="right")
-    table.add_column("what it is")
+        table.add_column("than usual", justify="right", no_wrap=True)
+    if wide:
+        table.add_column("what it is")
     for cause, seconds in answer.causes.items():
         told = TOLD[cause]
-        cells: list[str | Text] = [
-            Text(told.glyph, style=told.colour),
-            told.label,
-            span(seconds),
-            f"{seconds / answer.total_seconds:.0%}",
-        ]
+        cells: list[str | Text] = [Text(told.glyph, style=told.colour), told.label, span(seconds)]
+        if with_share:
+            cells.append(f"{seconds / answer.total_seconds:.0%}")
         if differences:
             cells.append(_change(differences.get(cause, 0.0)))
-        table.add_row(*cells, Text(told.means, style="dim"))
+        if wide:
+            cells.append(Text(told.means, style="dim"))
+        table.add_row(*cells)
     console.print()
     console.print(table)
 

@@ -5,6 +5,7 @@ import re
 import urllib.error
 import urllib.parse
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 
 from argoscope.advice.evidence import Usage
@@ -43,21 +44,26 @@ def usage_of(run: ExplainedRun, address: str, complain: Complain) -> tuple[Usage
             _ask(address, query.format(pods=pods, range=span), run.line.finished + 60)
             for query in (_MEMORY, _CPU)
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         complain(address, "Prometheus", f"gave no answer, requests are not judged: {error}")
         return ()
-    found: dict[str, tuple[float, float]] = {}
-    for pod in {*memory, *cpu} & set(templates):
-        known = found.get(templates[pod], (0.0, 0.0))
-        used = (max(known[0], cpu.get(pod, 0.0)), max(known[1], memory.get(pod, 0.0)))
-        found[templates[pod]] = used
+    by_pod = {"cpu": cpu, "memory": memory}
+    found: dict[str, dict[str, float]] = {}
+    for pod, template in templates.items():
+        for resource, known in by_pod.items():
+            if pod in known:
+                peaks = found.setdefault(template, {})
+                peaks[resource] = max(peaks.get(resource, 0.0), known[pod])
     if not found:
         complain(address, "Prometheus", "knows nothing of this run's pods: has it cAdvisor's?")
-    return tuple(Usage(template, *used) for template, used in sorted(found.items()))
+    return tuple(
+        Usage(template, peaks.get("cpu"), peaks.get("memory"))
+        for template, peaks in sorted(found.items())
+    )
 
 
 def _ask(address: str, query: str, at: float) -> dict[str, float]:
-    """Pod -> value. Raises OSError and ValueError."""
+    """Pod -> value. Raises OSError, ValueError and HTTPException."""
     if urllib.parse.urlsplit(address).scheme not in ("http", "https"):
         raise ValueError("the address must begin with http:// or https://")
     given = urllib.parse.urlencode({"query": query, "time": f"{at:.3f}"})

@@ -8,7 +8,9 @@ critical path and those that failed. A node's parents stay with it.
 from typing import NamedTuple
 
 MAX_SPANS = 10_000
-"""Spans of one trace: about 4 MB of OTLP."""
+"""Spans of one trace."""
+MAX_BYTES = 4_500_000
+"""Of OTLP in one trace: room for what Tempo, which refuses 5 MB, keeps around spans."""
 
 
 class Weight(NamedTuple):

@@ -27,6 +27,7 @@ from argoscope.metrics.registry import Registry
 from argoscope.resources.workflow.critical_path import CriticalPath, critical_path
 from argoscope.resources.workflow.timeline import Timeline
 from argoscope.resources.world import EndedRun
+from argoscope.traces.choice import MAX_BYTES
 from argoscope.traces.encode import Envelope, SpanEncoder
 from argoscope.traces.queue import Chunk, Queue, chunks
 from argoscope.traces.tree import tree
@@ -246,6 +247,12 @@ def _made_anew(line: Timeline) -> tuple[list[Chunk], int]:
 def _made(line: Timeline, path: CriticalPath) -> tuple[list[Chunk], int]:
     """A trace, packed, and how many spans were left out of it."""
     assert line.trace is not None
-    found = tree(line, path)
     encoder = SpanEncoder(line.trace.id)
-    return list(chunks(line.trace.id, map(encoder.encode, found.spans))), found.left_out
+    found = tree(line, path)
+    encoded = list(map(encoder.encode, found.spans))
+    # Long items are in names: then even fewer spans than MAX_SPANS are too much.
+    while (size := sum(map(len, encoded))) > MAX_BYTES and len(encoded) > 1:
+        # What stays is what tells most, and can be longer than what goes.
+        found = tree(line, path, min(len(encoded) - 1, len(encoded) * MAX_BYTES // size))
+        encoded = list(map(encoder.encode, found.spans))
+    return list(chunks(line.trace.id, encoded)), found.left_out

@@ -27,6 +27,10 @@ _EVENTS = frozenset({"oom", "evicted", "preempted", "node_lost"})
 _LONGEST = 500
 """Characters of a message or a name; items of a fan-out are in names and can be whole documents."""
 
+_MOST_RETRIES = 128
+"""Events of a span, as OpenTelemetry's SDKs bound them: a step can be tried thousands of times, and
+a single span be larger than a receiver takes."""
+
 
 class Tree(NamedTuple):
     """The spans of a trace, the run's own first."""
@@ -290,23 +294,31 @@ class _Tree:
         attempts = sorted(
             (child for child in tried if not child.hooked), key=lambda child: child.started
         )
-        for number, (before, attempt) in enumerate(pairwise(attempts), 1):
+        retries = list(enumerate(pairwise(attempts), 1))
+        for number, (before, attempt) in retries[-_MOST_RETRIES:]:
             start, end = self._times[node.id]
             at = min(max(self._times[attempt.id][0], start), end)
             found: Attributes = {"argo.retry.number": number, "message": _cut(before.message)}
             yield Event("retry", at, found)
 
     def _display(self, node: NodeSpan, parent: NodeSpan | None) -> str:
-        """What is new in the name beside the parent's, without items: there can be thousands."""
-        own = node.name.removeprefix(parent.name if parent is not None else self._line.name)
-        index = _INDEX.search(own)
-        if index is not None:
-            own = own[: index.start()]
-        if not own and parent is not None:
-            own = self._display(parent, self._parents[parent.id])
-        own = own.lstrip(".") or node.template or node.type  # the entrypoint's name is the run's
-        retried = index is not None and parent is not None and parent.type == "Retry"
-        return _cut(f"{own}({index[1]})" if index is not None and retried else own)
+        """What is new in the name beside the parent's, without items: there can be thousands.
+        Where nothing is new the parent's; not by recursion, as many can lie in each other."""
+        named = []
+        while True:
+            own = node.name.removeprefix(parent.name if parent is not None else self._line.name)
+            index = _INDEX.search(own)
+            if index is not None:
+                own = own[: index.start()]
+            retried = index is not None and parent is not None and parent.type == "Retry"
+            named.append((node, f"({index[1]})" if index is not None and retried else ""))
+            if own or parent is None:
+                break
+            node, parent = parent, self._parents[parent.id]
+        for node, attempt in reversed(named):
+            # The entrypoint's name is the run's.
+            own = _cut((own.lstrip(".") or node.template or node.type) + attempt)
+        return own
 
     def _pod_name(self, node: NodeSpan) -> str:
         """As Argo makes it from 3.4 on (format v2); it is written nowhere in the status."""

@@ -1,6 +1,7 @@
 """The time of a run divided among causes: cases whose answer can be read off the drawing, and
 recorded clusters, in which every run's causes must add up to its time."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -104,6 +105,20 @@ def test_a_nested_template_is_looked_through() -> None:
         end=125,
     )
     assert found == {"main": 8 + 8, "gap": 2 + 7}
+
+
+def test_groups_can_lie_in_each_other_deeper_than_pythons_stack() -> None:
+    names = [f"wf.a{'(0)' * depth}" for depth in range(2001)]
+    groups = [node(outer, 101, 140, inner, type="TaskGroup") for outer, inner in pairwise(names)]
+    found = causes(
+        node("wf", 100, 160, names[0], "wf.b", type="DAG"),
+        *groups,
+        node(names[-1], 101, 140, type="HTTP"),
+        node("wf.b", 150, 160, type="HTTP"),
+        end=160,
+        parallelism=1,
+    )
+    assert found == {"queue": 39, "gap": 11, "main": 10}
 
 
 def test_a_plugin_is_work() -> None:

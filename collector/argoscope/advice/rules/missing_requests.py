@@ -3,35 +3,26 @@
 from argoscope.advice.evidence import Evidence
 from argoscope.advice.manifest import mapping
 from argoscope.advice.model import KUBERNETES_DOCS, Found, Rule
+from argoscope.advice.requests import RESOURCES, patched
 from argoscope.advice.words import counted, some
-
-WANTED = ("cpu", "memory")
 
 
 def _find(run: Evidence) -> Found | None:
-    whole = resources(run.manifest.setting("podSpecPatch"))
     missing = []
     for container in run.manifest.containers():
         asked = mapping(container.spec.get("resources"))
         # Kubernetes takes limits for requests where there are none.
-        known = {*mapping(asked.get("requests")), *mapping(asked.get("limits")), *whole}
-        lacking = [name for name in WANTED if name not in known]
+        known = {*mapping(asked.get("requests")), *mapping(asked.get("limits"))}
+        known |= patched(container)
+        lacking = [name for name in RESOURCES if name not in known]
         if lacking:
-            own = container.name if container.role != "main" else "main"
-            missing.append(f"{container.template}/{own} ({' and '.join(lacking)})")
+            missing.append(f"{container.template}/{container.name} ({' and '.join(lacking)})")
     if not missing:
         return None
     return Found(
         evidence=f"{counted(len(missing), 'container')} without: {some(missing)}.",
         saves="avoids evictions, and nodes that are full on one side only",
     )
-
-
-def resources(patch: object) -> frozenset[str]:
-    """What a podSpecPatch sets somewhere: it is a template of its own, so any mention counts."""
-    if not isinstance(patch, str) or "resources" not in patch:
-        return frozenset()
-    return frozenset(name for name in WANTED if name in patch)
 
 
 RULE = Rule(

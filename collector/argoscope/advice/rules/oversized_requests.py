@@ -14,9 +14,13 @@ def _find(run: Evidence) -> Found | None:
     told = []
     for used in run.usage:
         cpu, memory = asked.get(used.template, (0.0, 0.0))
-        if cpu - used.cpu >= LEAST_CPU and cpu > FACTOR * used.cpu:
+        if used.cpu is not None and cpu - used.cpu >= LEAST_CPU and cpu > FACTOR * used.cpu:
             told.append(f"{used.template} asks for {number(cpu)} CPU and used {number(used.cpu)}")
-        if memory - used.memory >= LEAST_MEMORY and memory > FACTOR * used.memory:
+        if (
+            used.memory is not None
+            and memory - used.memory >= LEAST_MEMORY
+            and memory > FACTOR * used.memory
+        ):
             told.append(f"{used.template} asks for {size(memory)} and used {size(used.memory)}")
     if not told:
         return None

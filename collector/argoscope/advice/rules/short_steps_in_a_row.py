@@ -11,10 +11,16 @@ LEAST_LOST = 20.0
 """Seconds beside the work from which on it is worth a change."""
 
 
+_BESIDE = frozenset({"retry", "backoff", "gap", "queue", "lock"})
+"""Causes of which an attempt that was thrown away has nothing else."""
+
+
 def _find(run: Evidence) -> Found | None:
+    kept = {part.node for part in run.path.parts if part.cause not in _BESIDE}
     chain: list[Step] = []
     best: tuple[float, list[Step]] = (0.0, [])
-    for step in [*run.path_steps, None]:
+    # The attempts of one step are no steps, and could not share a pod.
+    for step in [*(each for each in run.path_steps if each.node.id in kept), None]:
         if step is not None and step.work <= LONGEST_WORK:
             chain.append(step)
             continue
@@ -41,7 +47,7 @@ def _lost(run: Evidence, steps: list[Step]) -> float:
         for part in run.path.parts
         if part.node in others
         and part.node != first
-        and part.cause not in ("main", "approval", "pull")
+        and part.cause not in ("main", "approval", "pull", "retry", "backoff")
     )
 
 

@@ -13,9 +13,9 @@ def _find(run: Evidence) -> Found | None:
     told = []
     for used in run.usage:
         cpu, memory = asked.get(used.template, (0.0, 0.0))
-        if cpu and used.cpu > FACTOR * cpu:
+        if cpu and used.cpu is not None and used.cpu > FACTOR * cpu:
             told.append(f"{used.template} asks for {number(cpu)} CPU and used {number(used.cpu)}")
-        if memory and used.memory > FACTOR * memory:
+        if memory and used.memory is not None and used.memory > FACTOR * memory:
             told.append(f"{used.template} asks for {size(memory)} and used {size(used.memory)}")
     if not told:
         return None

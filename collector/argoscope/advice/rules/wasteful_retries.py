@@ -12,7 +12,7 @@ def _find(run: Evidence) -> Found | None:
     if seconds < LEAST_SECONDS or run.share("retry", "backoff") < LEAST_SHARE:
         return None
     nodes = run.line.nodes
-    lost = {part.node for part in run.path.parts if part.cause == "retry"}
+    lost = dict.fromkeys(part.node for part in run.path.parts if part.cause == "retry")
     names = some(nodes[node].template for node in lost if node in nodes)
     why = some(text for node in lost if node in nodes and (text := nodes[node].message[:80]))
     return Found(

@@ -19,6 +19,9 @@ from argoscope.resources.workflow.timeline import LEAVES, NOT_RUN, NodeSpan, Tim
 _AT_ONCE = 2000
 """Milliseconds within which Argo makes the pod of a node that nothing holds back."""
 _DEEPEST = 100  # templates in templates: Argo itself stops there
+_TEMPLATES = frozenset(("Steps", "DAG"))
+_ENDS_ALONE = LEAVES | _TEMPLATES
+"""Types whose end is found without asking what is in them."""
 
 
 class Part(NamedTuple):
@@ -271,17 +274,36 @@ class _Walk:
         return known
 
     def _find_end(self, node: NodeSpan) -> int:
-        end = min(ms(node.finished) or self._line.end_ms, self._line.end_ms)
         if node.type in LEAVES:
+            end = self._finished(node)
             life = self._line.pod(node.id)
             if life is not None and life.times.main_end and not node.daemoned:
                 of_pod = life.times.last_end * 1000
                 return min(end, of_pod) if of_pod >= ms(node.started) else end
             return end
-        if node.type in ("Steps", "DAG"):
-            return self._ends_inside().get(node.id, end)
-        children = [n for n in map(self._nodes.get, node.children) if n is not None]
-        return max((self._end(n) for n in children if n.is_inside(node)), default=end)
+        if node.type in _TEMPLATES:
+            return self._ends_inside().get(node.id, self._finished(node))
+        return self._end_of_group(node)
+
+    def _finished(self, node: NodeSpan) -> int:
+        return min(ms(node.finished) or self._line.end_ms, self._line.end_ms)
+
+    def _end_of_group(self, group: NodeSpan) -> int:
+        """The last end of what is in it. Not by recursion: groups can lie in groups deeper than
+        Python's stack, and anybody who may make a Workflow can write its status."""
+        waiting = [group]
+        while True:
+            node = waiting[-1]
+            children = [n for n in map(self._nodes.get, node.children) if n is not None]
+            inside = [n for n in children if n.is_inside(node)]
+            later = [n for n in inside if n.id not in self._ends and n.type not in _ENDS_ALONE]
+            if later:
+                waiting += later
+                continue
+            self._ends[node.id] = max(map(self._end, inside), default=self._finished(node))
+            waiting.pop()
+            if not waiting:
+                return self._ends[group.id]
 
     def _ends_inside(self) -> dict[str, int]:
         """Id of each Steps and DAG node -> last end of the leaves in it."""

@@ -62,7 +62,12 @@ class Tracing:
     def begin(self, workflow: Workflow, record: Record) -> None:
         """Keep the id of the attempt that goes on, or was the last, for links and exemplars."""
         run = record.run
-        run.trace_id = trace_id(workflow, run, first=not record.since)
+        if record.counted and record.traced:
+            run.trace_id = record.traced
+        else:
+            run.trace_id = trace_id(
+                workflow, run, first=not record.since, others=self._others(workflow, record)
+            )
         if record.counted:
             run.traced = run.trace_id == record.traced
         else:
@@ -112,6 +117,14 @@ class Tracing:
         share = self._options.shares.get(key, self._options.share)
         return int(identity[-14:], 16) < share * 2**56
 
+    def _others(self, workflow: Workflow, record: Record) -> tuple[str, ...]:
+        """Ids that the annotation may still hold though they are not this attempt's. `argo
+        resubmit` copies it and `argo retry` leaves it; Argo writes its own when the run starts, but
+        none for one that it had postponed."""
+        name = (workflow.metadata.labels or {}).get(LABEL_RESUBMITTED, "")
+        repeated = self._world.runs.get((workflow.metadata.namespace, name)) if name else None
+        return record.traced, repeated.trace_id if repeated is not None else ""
+
     def _links(self, workflow: Workflow) -> list[tuple[str, str]]:
         meta = workflow.metadata
         named = [(RESUBMIT, (meta.labels or {}).get(LABEL_RESUBMITTED, ""))]
@@ -125,11 +138,12 @@ class Tracing:
         return found
 
 
-def trace_id(workflow: Workflow, run: Run, *, first: bool) -> str:
-    """Argo's own id of the attempt, where it has written one (4.1); else one that always comes out
-    the same for the attempt: `argo retry` keeps the uid and moves the start."""
+def trace_id(workflow: Workflow, run: Run, *, first: bool, others: tuple[str, ...]) -> str:
+    """Argo's own id of the attempt, where it has written one (4.1) that is not of ``others``; else
+    one that always comes out the same for the attempt: `argo retry` keeps the uid and moves the
+    start."""
     given = (workflow.metadata.annotations or {}).get(TRACE_ID, "")
-    if _VALID_ID.match(given):
+    if _VALID_ID.match(given) and given not in others:
         return given
     attempt = run.uid if first else f"{run.uid}/{run.started:.0f}"
     return blake2b(attempt.encode(), digest_size=16, person=b"argoscope-trace").hexdigest()
