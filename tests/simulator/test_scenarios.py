@@ -20,6 +20,12 @@ from support.simulated import SECONDS, Kubectl, simulating
 BEGIN = 1_795_353_180.0
 HOUR = 3600.0
 
+ACTS = "name: x\nabout: y\nactions: [{at: 1m, "
+ARRIVES = """name: x
+about: y
+arrivals: [{workflow: {apiVersion: argoproj.io/v1alpha1, kind: Workflow,
+                       metadata: {generateName: a-}}, """
+
 EXPECTED = {
     "approvals": {"approved", "retried", "workflow_ended"},
     "blue-green": {"rollout_ended", "rollout_pause", "analysis_run"},
@@ -103,6 +109,28 @@ def test_huge_workflows_are_compressed_and_then_offloaded() -> None:
         ("name: x\nabout: y\nactions: [{do: dance, at: 1m}]", "Invalid enum value 'dance'"),
         ("name: [", "while parsing"),
         ("name: x\nabout: y\ninclude: [nowhere]", "shipped are: approvals"),
+        ("name: x\nabout: y\nlasts: long", "lasts: 'long' is no duration"),
+        (ARRIVES + "every: 0}]", "every: 0.0 is no time at all: it would never end"),
+        (ARRIVES + "every: [0s, 5m]}]", "it would never end - at `$.arrivals[0]`"),
+        (ARRIVES + "every: 5 min}]", "every: '5 min' is no duration"),
+        (ARRIVES + "until: -1}]", "until: -1.0 is no duration"),
+        ("name: x\nabout: y\narrivals: [{workflow: {kind: Pod}}]", "no argoproj.io/v1alpha1 Work"),
+        (ACTS + "do: promote, target: web}]", "promote needs NAMESPACE/NAME, which 'web' is not"),
+        (
+            ACTS + "do: shut_down_node, target: n, set: {back_after: soon}}]",
+            "set.back_after: 'soon'",
+        ),
+        (ACTS + "do: release, target: shop/web}]", "a release needs an image - at `$.actions[0]`"),
+        (ACTS + "do: add_node, target: n, set: {cpus: 5}}]", "`cpus` - at `$.actions[0]`"),
+        (ACTS + "do: add_node}]", "add_node needs the name"),
+        (ACTS + "do: apply, set: {kind: Foo}}]", "set: None Foo is not served - at"),
+        ("name: x\nabout: y\ncluster: {argo: '9.9'}", "these are: 4.1, 3.6, 3.5 - at `$.cluster`"),
+        ("name: x\nabout: y\ncluster: {nodes: [{name: n, memory: lots}]}", "'lots' is no quantity"),
+        ("name: x\nabout: y\ncluster: {nodes: [{name: n, count: 0}]}", "$.cluster.nodes[0].count"),
+        (
+            "name: x\nabout: y\nobjects: [{kind: Pod, apiVersion: v1}]",
+            "objects[0]: metadata is miss",
+        ),
     ],
 )
 def test_a_mistake_is_said_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
