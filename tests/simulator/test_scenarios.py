@@ -1,6 +1,7 @@
 """Scenario files: the shipped ones play, a mistake in one is said, a seed repeats everything."""
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -152,6 +153,8 @@ def test_scenarios_that_include_each_other_are_refused(tmp_path: Path) -> None:
     ("script", "seconds", "code"),
     [
         ("sleep 5", 5.0, 0),
+        ("sleep 1m; sleep .5s", 60.5, 0),
+        ("sleep infinity", math.inf, 0),
         ("sleep 1; exit 7", 1.0, 7),
         ("true", 0.0, 0),
         ("false || exit 4", 0.0, 4),
