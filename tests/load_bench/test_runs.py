@@ -1,5 +1,7 @@
 """Whole runs against the simulated API server, with the faults that a real one has too."""
 
+import asyncio
+import gc
 from collections.abc import Callable
 
 import msgspec
@@ -134,8 +136,14 @@ async def test_what_somebody_deletes_is_no_timeout(
 async def test_what_is_refused_for_good_ends_the_run_in_the_servers_words(
     server: ApiServer, client: Client, plan: Plans
 ) -> None:
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: complaints.append(context["message"])
+    )
     done = await bench(client, plan(namespace="nowhere"))
+    gc.collect()
     assert 'namespaces "nowhere" not found' in done.problem
+    assert not complaints
     assert left(server) == []
 
 
