@@ -1,7 +1,6 @@
 """One watch of the API server: the events that a client gets, and what is done to them."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterator
 
 import msgspec
@@ -99,19 +98,17 @@ class WatchResponse:
         They are due by the clock also while changes come: none of these may be in the selection.
         """
         while position == self._collection.end():
-            left = self._until_bookmark()
-            if left is not None and left <= 0.0:
-                self._told_at = asyncio.get_running_loop().time()
-                await self._send(iter([self._bookmark(self._cluster.version, {})]))
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
+            try:
+                async with asyncio.timeout_at(self._due()):
                     await self._collection.changed()
+            except TimeoutError:
+                if position == self._collection.end():  # else it would cover what is not sent yet
+                    self._told_at = asyncio.get_running_loop().time()
+                    await self._send(iter([self._bookmark(self._cluster.version, {})]))
 
-    def _until_bookmark(self) -> float | None:
-        if self._bookmark_seconds is None:
-            return None
-        return self._told_at + self._bookmark_seconds - asyncio.get_running_loop().time()
+    def _due(self) -> float | None:
+        """When the next bookmark is."""
+        return None if self._bookmark_seconds is None else self._told_at + self._bookmark_seconds
 
     def _objects(self) -> Iterator[Line]:
         for stored in self._collection.sorted():
