@@ -107,6 +107,15 @@ async def test_nothing_is_left_of_a_demo_that_was_ended_before_it_began(tmp_path
     assert left(tmp_path) == []
 
 
+async def test_a_long_past_can_be_interrupted(tmp_path: Path) -> None:
+    week = ("--past", str(7 * 86400))
+    async with demo(tmp_path, "--listen", f"127.0.0.1:{free_port()}", *week) as running:
+        await running.says("Simulating the last 10080 minutes")
+        running.process.send_signal(signal.SIGINT)
+        assert await running.ended() == 0
+    assert left(tmp_path) == []
+
+
 async def test_the_landing_page_has_answers_and_the_demo_ends_by_itself(tmp_path: Path) -> None:
     port = free_port()
     listen = ("--listen", f"127.0.0.1:{port}", "--duration", "15")
@@ -163,6 +172,20 @@ async def test_prometheus_scrapes_the_daemon_and_the_controllers(tmp_path: Path)
                 up = {one["metric"]["job"] for one in found}
         running.process.send_signal(signal.SIGINT)
         assert await running.ended() == 0
+    assert left(tmp_path) == []
+
+
+@pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs Prometheus")
+async def test_a_prometheus_that_dies_is_told_and_the_demo_goes_on(tmp_path: Path) -> None:
+    async with demo(tmp_path, "--listen", "127.0.0.1:0") as running:
+        await running.says("Ctrl-C ends everything")
+        assert "in use" not in running.said
+        [server] = [child for child in running.children() if child.name() == "prometheus"]
+        server.kill()
+        await running.says("Prometheus has ended with -9: ")
+        running.process.send_signal(signal.SIGINT)
+        assert await running.ended() == 0
+        assert running.said.count("has ended") == 1
     assert left(tmp_path) == []
 
 

@@ -66,3 +66,13 @@ def test_an_api_server_that_cant_be_reached_ends_the_run_before_it_begins(kubeco
     result = CliRunner().invoke(bench_command, ["workflows", *given])
     assert result.exit_code == 2
     assert "Cannot connect to host 127.0.0.1:1" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--timeout", "--seconds"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+@pytest.mark.parametrize("kind", ["workflows", "rollouts"])
+def test_times_without_end_are_refused(kind: str, option: str, value: str, kubeconfig: str) -> None:
+    given = ["--kubeconfig", kubeconfig, "--context", "play", option, value]
+    result = CliRunner().invoke(bench_command, [kind, *given])
+    assert result.exit_code == 2
+    assert f"Invalid value for '{option}': {value} is no number of seconds" in result.stderr

@@ -1,5 +1,8 @@
 """Whole runs against the simulated API server, with the faults that a real one has too."""
 
+import asyncio
+import gc
+import signal
 from collections.abc import Callable
 
 import msgspec
@@ -13,6 +16,7 @@ from argoscope.simulator.api_server import ApiServer
 from argoscope.simulator.faults import Fault
 from support.api_server import client_of
 from support.controllers import ending, playing, rolling_out
+from support.waiting import until_true
 
 Plans = Callable[..., Plan]
 
@@ -134,8 +138,14 @@ async def test_what_somebody_deletes_is_no_timeout(
 async def test_what_is_refused_for_good_ends_the_run_in_the_servers_words(
     server: ApiServer, client: Client, plan: Plans
 ) -> None:
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: complaints.append(context["message"])
+    )
     done = await bench(client, plan(namespace="nowhere"))
+    gc.collect()
     assert 'namespaces "nowhere" not found' in done.problem
+    assert not complaints
     assert left(server) == []
 
 
@@ -147,6 +157,21 @@ async def test_a_missing_permission_is_said_before_anything_is_made(
     with pytest.raises(BenchError, match=f"may not {verb} workflows.argoproj.io in namespace"):
         await bench(client, plan())
     assert left(server) == []
+
+
+async def test_nobody_waits_for_a_silent_api_server_after_ctrl_c(
+    server: ApiServer, client: Client, plan: Plans
+) -> None:
+    server.fail(Fault(verb="list", plural="workflows", hang=True))
+    running = asyncio.create_task(bench(client, plan()))
+
+    async def asked() -> bool:
+        return bool(server.requests)
+
+    await until_true(asked, 10.0)
+    signal.raise_signal(signal.SIGINT)
+    done = await asyncio.wait_for(running, 10.0)
+    assert done.interrupted and done.summary is None and not done.leftovers
 
 
 async def test_a_kind_that_is_not_installed_is_said(

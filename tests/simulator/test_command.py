@@ -28,6 +28,8 @@ def test_it_says_what_to_do_next_and_ends_on_ctrl_c(tmp_path: Path) -> None:
         (("--listen", "nonsense"), "is not HOST:PORT"),
         (("--listen", "0.0.0.0:0"), "set --token, or listen on 127.0.0.1"),
         (("--listen", "192.0.2.1:0", "--token", "t"), "can't listen on 192.0.2.1:0"),
+        (("--still", "--scenario", "quiet"), "--still and --scenario exclude each other"),
+        (("--still", "--truth", "truth.jsonl"), "--still and --truth exclude each other"),
         (("--kubeconfig", "/proc/nowhere/config"), "can't write /proc/nowhere/config"),
     ],
 )

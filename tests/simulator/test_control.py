@@ -25,9 +25,23 @@ async def test_a_fault_waits_for_its_request(rest: Rest) -> None:
     assert (await rest("GET", FAULTS))[1] == {"faults": []}
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"5", b'{"verbs": "list"}', b'{"status": "x"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"{", b"[]", b"5", b'{"verbs": "list"}', b'{"verb": "lists"}', b'{"times": 0}'),
+        *(b'{"status": "x"}', b'{"status": 5}', b'{"status": 99999}'),
+    ],
+)
 async def test_what_is_no_fault_is_refused(rest: Rest, body: bytes) -> None:
     assert (await rest("POST", FAULTS, body))[0] == 400
+    assert (await rest("GET", FAULTS))[1] == {"faults": []}
+
+
+@pytest.mark.parametrize("body", [{"bookmarkSeconds": 0}, {"gitVersion": "x"}, {"denied": [["a"]]}])
+async def test_what_is_no_setting_is_refused(rest: Rest, body: Any) -> None:
+    before = await rest("GET", SETTINGS)
+    assert (await rest("PATCH", SETTINGS, body))[0] == 400
+    assert await rest("GET", SETTINGS) == before
 
 
 async def test_history_is_forgotten_on_request(server: ApiServer, rest: Rest) -> None:

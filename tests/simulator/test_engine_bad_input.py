@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from functools import partial
 from typing import Any
 
 import pytest
@@ -42,6 +43,10 @@ def calls(**step: Any) -> Spec:
     return spec
 
 
+def runs(script: str, **more: Any) -> Spec:
+    return template(container={"image": "busybox", "command": ["sh", "-c", script]}, **more)
+
+
 def requests(cpu: Any) -> Spec:
     spec = good()
     spec["templates"][0]["container"]["resources"] = {"requests": {"cpu": cpu}}
@@ -78,6 +83,7 @@ BAD: dict[str, tuple[Spec, str]] = {
         template(metadata={"annotations": {ANNOTATION: "sleepy"}}),
         "the pod can't be run: JSON is malformed",
     ),
+    "a sleep that is none": (runs("sleep nan"), "sleep nan: invalid time interval"),
     "a retry limit that is none": (template(retryStrategy={"limit": "x"}), ""),
 }
 
@@ -174,6 +180,15 @@ def test_a_cron_with_a_broken_workflow_goes_on_making_runs(spec: Any) -> None:
     assert len(runs) == 5
     assert {line["phase"] for line in world.truth.of("workflow_ended")} <= {"Failed", "Error"}
     assert len(world.truth.of("workflow_ended")) == 5
+
+
+def test_what_is_asked_for_at_no_time_leaves_the_rest_in_order() -> None:
+    kernel, done = World(seed=1, start=BEGIN).kernel, []
+    for seconds in (float("nan"), 5.0, 1.0, 4.0, 2.0, float("inf"), 3.0):
+        with contextlib.suppress(ValueError):
+            kernel.after(seconds, partial(done.append, seconds))
+    kernel.run_until(BEGIN + 10.0)
+    assert done == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
 def test_a_cron_whose_workflow_is_no_object_is_refused_each_time() -> None:

@@ -1,5 +1,6 @@
 """Lists, watches and tables as clients read them."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -197,3 +198,45 @@ async def test_everything_that_is_served_is_discovered(rest: Rest) -> None:
     assert seen == listed
     assert {("argoproj.io", "workflows"), ("", "pods"), ("apps", "replicasets")} <= seen
     assert WORKFLOWS  # the names above are paths of these
+
+
+async def test_bookmarks_come_also_while_others_than_the_selected_change(
+    server: ApiServer, rest: Rest
+) -> None:
+    server.bookmark_seconds = 0.3
+    query = {"labelSelector": "team=ours", "allowWatchBookmarks": "true", "resourceVersion": "1000"}
+    async with rest.watch(ALL, **query) as events:
+        next_one = asyncio.create_task(events.next())
+        while not next_one.done():
+            put(server, "theirs")
+            await asyncio.sleep(0.005)
+            assert server.cluster.version < 2_000, "there was none among a thousand changes"
+        bookmark = await next_one
+    assert bookmark["type"] == "BOOKMARK"
+    assert int(bookmark["object"]["metadata"]["resourceVersion"]) > 1000
+
+
+async def test_the_bookmark_at_the_end_of_a_streaming_list_covers_nothing_that_comes_after_it(
+    server: ApiServer, rest: Rest
+) -> None:
+    large = {"argument": "x" * 50_000}  # more than sockets hold: others have their turn meanwhile
+    for number in range(300):
+        meta = {"namespace": "default", "annotations": large}
+        server.cluster.put("workflows", workflow(f"a{number}", metadata=meta))
+
+    async def change() -> None:
+        while True:
+            put(server, "e")
+            await asyncio.sleep(0)
+
+    query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+    changing = asyncio.create_task(change())
+    try:
+        async with rest.watch(ALL, allowWatchBookmarks="true", **query) as events:
+            while (event := await events.next())["type"] != "BOOKMARK":
+                pass
+            after = await events.next()
+    finally:
+        changing.cancel()
+    versions = [int(e["object"]["metadata"]["resourceVersion"]) for e in (event, after)]
+    assert versions[1] == versions[0] + 1

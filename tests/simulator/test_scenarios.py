@@ -1,6 +1,7 @@
 """Scenario files: the shipped ones play, a mistake in one is said, a seed repeats everything."""
 
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +20,12 @@ from support.simulated import SECONDS, Kubectl, simulating
 
 BEGIN = 1_795_353_180.0
 HOUR = 3600.0
+
+ACTS = "name: x\nabout: y\nactions: [{at: 1m, "
+ARRIVES = """name: x
+about: y
+arrivals: [{workflow: {apiVersion: argoproj.io/v1alpha1, kind: Workflow,
+                       metadata: {generateName: a-}}, """
 
 EXPECTED = {
     "approvals": {"approved", "retried", "workflow_ended"},
@@ -103,6 +110,28 @@ def test_huge_workflows_are_compressed_and_then_offloaded() -> None:
         ("name: x\nabout: y\nactions: [{do: dance, at: 1m}]", "Invalid enum value 'dance'"),
         ("name: [", "while parsing"),
         ("name: x\nabout: y\ninclude: [nowhere]", "shipped are: approvals"),
+        ("name: x\nabout: y\nlasts: long", "lasts: 'long' is no duration"),
+        (ARRIVES + "every: 0}]", "every: 0.0 is no time at all: it would never end"),
+        (ARRIVES + "every: [0s, 5m]}]", "it would never end - at `$.arrivals[0]`"),
+        (ARRIVES + "every: 5 min}]", "every: '5 min' is no duration"),
+        (ARRIVES + "until: -1}]", "until: -1.0 is no duration"),
+        ("name: x\nabout: y\narrivals: [{workflow: {kind: Pod}}]", "no argoproj.io/v1alpha1 Work"),
+        (ACTS + "do: promote, target: web}]", "promote needs NAMESPACE/NAME, which 'web' is not"),
+        (
+            ACTS + "do: shut_down_node, target: n, set: {back_after: soon}}]",
+            "set.back_after: 'soon'",
+        ),
+        (ACTS + "do: release, target: shop/web}]", "a release needs an image - at `$.actions[0]`"),
+        (ACTS + "do: add_node, target: n, set: {cpus: 5}}]", "`cpus` - at `$.actions[0]`"),
+        (ACTS + "do: add_node}]", "add_node needs the name"),
+        (ACTS + "do: apply, set: {kind: Foo}}]", "set: None Foo is not served - at"),
+        ("name: x\nabout: y\ncluster: {argo: '9.9'}", "these are: 4.1, 3.6, 3.5 - at `$.cluster`"),
+        ("name: x\nabout: y\ncluster: {nodes: [{name: n, memory: lots}]}", "'lots' is no quantity"),
+        ("name: x\nabout: y\ncluster: {nodes: [{name: n, count: 0}]}", "$.cluster.nodes[0].count"),
+        (
+            "name: x\nabout: y\nobjects: [{kind: Pod, apiVersion: v1}]",
+            "objects[0]: metadata is miss",
+        ),
     ],
 )
 def test_a_mistake_is_said_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
@@ -124,6 +153,8 @@ def test_scenarios_that_include_each_other_are_refused(tmp_path: Path) -> None:
     ("script", "seconds", "code"),
     [
         ("sleep 5", 5.0, 0),
+        ("sleep 1m; sleep .5s", 60.5, 0),
+        ("sleep infinity", math.inf, 0),
         ("sleep 1; exit 7", 1.0, 7),
         ("true", 0.0, 0),
         ("false || exit 4", 0.0, 4),

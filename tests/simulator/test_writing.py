@@ -226,6 +226,7 @@ async def test_a_controller_may_write_while_it_is_told(server: ApiServer, rest: 
         (b'{"metadata": {}}', 422),
         (b'{"metadata": {"name": "w", "namespace": "other"}}', 400),
         (b'{"metadata": {"name": "w", "labels": {"a": 1}}}', 400),
+        (b'{"spec": ' + b'{"a":' * 5_000 + b"1" + b"}" * 5_001, 400),
         (b"{}" + b" " * (4 << 20), 413),
     ],
 )
@@ -234,7 +235,16 @@ async def test_what_is_no_object_is_refused(rest: Rest, body: bytes, code: int) 
     assert (status, refused["kind"], refused["code"]) == (code, "Status", code)
 
 
+@pytest.mark.parametrize("operation", [5, {"op": "add", "path": 5}, {"op": ["add"], "path": "/a"}])
+async def test_what_is_no_operation_of_a_json_patch_is_refused(rest: Rest, operation: Any) -> None:
+    await rest("POST", WORKFLOWS, workflow("w"))
+    status, refused = await rest.patch(f"{WORKFLOWS}/w", [operation], JSON_PATCH)
+    assert (status, refused["reason"]) == (422, "Invalid")
+
+
 async def test_yaml_is_read_and_other_formats_are_refused(rest: Rest) -> None:
     yaml = b"kind: Workflow\nmetadata: {name: w}\n"
     assert (await rest("POST", WORKFLOWS, yaml, content_type="application/yaml"))[0] == 201
+    for wrong in (b"{a: 1", b"a: 2020-99-99", b"[" * 600):
+        assert (await rest("POST", WORKFLOWS, wrong, content_type="application/yaml"))[0] == 400
     assert (await rest("POST", WORKFLOWS, b"x", content_type="text/csv"))[0] == 415

@@ -14,6 +14,7 @@ from argoscope.demo.processes import child
 
 INTERVAL = "1s"
 JOB = "argoscope"
+LOG = "prometheus.log"
 
 
 def rule_files() -> list[Path]:
@@ -89,6 +90,6 @@ async def running(
         f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address={address}",
         "--log.level=warn",
-        log=folder / "prometheus.log",
+        log=folder / LOG,
     ) as process:
         yield process

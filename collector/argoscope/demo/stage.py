@@ -25,6 +25,7 @@ from argoscope.simulator.engine.controller_metrics.serving import JOBS, clock_pa
 from argoscope.simulator.engine.pace import Pace
 from argoscope.simulator.engine.playing import begin
 from argoscope.simulator.engine.truth import Truth
+from argoscope.simulator.engine.world import World
 from argoscope.simulator.scenarios.model import Scenario
 
 READY = 20.0
@@ -77,7 +78,10 @@ async def perform(show: Show) -> int:
 async def _play(show: Show, stack: AsyncExitStack, stop: asyncio.Event) -> None:
     address = _free(show.listen)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="argoscope-demo-")))
-    pace, server = await stack.enter_async_context(_cluster(show))
+    world = await _past(show, stop)
+    if world is None:
+        return
+    pace, server = await stack.enter_async_context(_cluster(show, world))
     daemon = await stack.enter_async_context(_daemon(show, folder, server, pace, address))
     playing = asyncio.create_task(pace.run(), name="cluster")
     stack.callback(playing.cancel)
@@ -90,12 +94,16 @@ async def _play(show: Show, stack: AsyncExitStack, stop: asyncio.Event) -> None:
         telling.welcome(url, speed=show.speed, about=scenario.about, look_at=scenario.look_at)
     )
     click.echo()
+    with_alerts = None
     if show.alerts:
-        await _with_prometheus(show, stack, folder, server, address)
+        with_alerts = await _with_prometheus(show, stack, folder, server, address)
     click.echo("Ctrl-C ends everything.\n")
     told = time.monotonic()
     while not stop.is_set():
         _check(daemon, playing)
+        if with_alerts is not None and with_alerts.returncode is not None:
+            click.echo(telling.prometheus_ended(with_alerts.returncode, folder), err=True)
+            with_alerts = None  # the demo goes on without it
         if time.monotonic() - told > TOLD:
             told = time.monotonic()
             minutes = (pace.now() - pace.virtual_start) / 60.0
@@ -108,25 +116,33 @@ def _free(listen: str) -> str:
         address = free_address(listen)
     except OSError as error:
         raise DemoError(f"can't listen on {listen}: {error.strerror}") from error
-    if address != listen:
+    if address != listen and not listen.endswith(":0"):
         click.echo(f"{listen} is in use: taking {address}", err=True)
     return address
 
 
-@asynccontextmanager
-async def _cluster(show: Show) -> AsyncIterator[tuple[Pace, ApiServer]]:
-    """The simulated cluster behind an API server, with a past; its time stands still as yet."""
+async def _past(show: Show, stop: asyncio.Event) -> World | None:
+    """The simulated cluster with a past; None if the demo was ended meanwhile."""
     if show.past:
         click.echo(f"Simulating the last {show.past / 60.0:.0f} minutes of a cluster …")
     now = time.time()
     # Nobody asks a demo what really happened, and it may run for days.
     untold = Truth(keep=False)
     world = begin(show.scenario, seed=show.seed, start=now - show.past, truth=untold)
-    pages = metrics(world.kernel, workflows_run=lambda: world.workflows.running)
-    world.run_until(now)
+    while world.kernel.now < now:
+        world.run_until(min(now, world.kernel.now + 1.0))
+        await asyncio.sleep(0)  # for signals
+        if stop.is_set():
+            return None
+    return world
+
+
+@asynccontextmanager
+async def _cluster(show: Show, world: World) -> AsyncIterator[tuple[Pace, ApiServer]]:
+    """It behind an API server; its time stands still as yet."""
     pace = Pace(world, show.speed)
     server = ApiServer(world.cluster)
-    server.metrics.update(pages)
+    server.metrics.update(metrics(world.kernel, workflows_run=lambda: world.workflows.running))
     server.metrics["clock"] = clock_page(pace.now)
     server.bookmark_seconds = max(0.5, BOOKMARKS / show.speed)
     async with server:
@@ -151,17 +167,18 @@ async def _daemon(
 
 async def _with_prometheus(
     show: Show, stack: AsyncExitStack, folder: Path, server: ApiServer, daemon: str
-) -> None:
+) -> asyncio.subprocess.Process | None:
     program = shutil.which("prometheus")
     if program is None:
         click.echo("  With prometheus on the PATH there would be one too, with the alert rules\n")
-        return
+        return None
     target = server.address.removeprefix("http://")
     pages = {job: (target, f"{ROOT}metrics/{name}") for name, job in JOBS.items()}
     alerts = prometheus.write(folder, daemon, pages, show.speed)
     address = free_address(PROMETHEUS)
-    await stack.enter_async_context(prometheus.running(program, folder, address))
+    process = await stack.enter_async_context(prometheus.running(program, folder, address))
     click.echo(telling.prometheus_at(f"http://{address}", alerts) + "\n")
+    return process
 
 
 async def _ready(

@@ -1,8 +1,11 @@
 """What the demo says: where everything is, what to look at, and how things stand."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from aiohttp import ClientError, ClientSession
+
+from argoscope.demo import prometheus
 
 
 def welcome(address: str, *, speed: float, about: str, look_at: Iterable[str]) -> str:
@@ -22,6 +25,12 @@ def welcome(address: str, *, speed: float, about: str, look_at: Iterable[str]) -
 def prometheus_at(address: str, alerts: int) -> str:
     rules = f"{address}/alerts    {alerts} alert rules, as fast as the cluster"
     return f"  {address}/query     Prometheus, also of Argo's controllers\n  {rules}"
+
+
+def prometheus_ended(code: int, folder: Path) -> str:
+    """What to say of a Prometheus that has ended by itself, with the last words of its log."""
+    words = (folder / prometheus.LOG).read_text(errors="replace").strip().splitlines()
+    return f"Prometheus has ended with {code}: {words[-1] if words else 'it said nothing'}"
 
 
 async def standing(session: ClientSession, address: str, minutes: float) -> str:

@@ -42,7 +42,7 @@ class Awaiting:
         """
         future = asyncio.get_running_loop().create_future()
         if self._interrupted:
-            future.set_exception(InterruptedRunError())
+            _set(future, InterruptedRunError())
         else:
             self._expected[name] = _Expected(future, after)
         return future
@@ -80,4 +80,10 @@ class Awaiting:
     def _fail(self, name: str, error: Exception) -> None:
         expected = self._expected.pop(name)
         if not expected.future.done():
-            expected.future.set_exception(error)
+            _set(expected.future, error)
+
+
+def _set(future: "asyncio.Future[Concluded]", error: Exception) -> None:
+    """Whose request is refused never asks for it, and asyncio must not complain that nobody did."""
+    future.set_exception(error)
+    future.exception()

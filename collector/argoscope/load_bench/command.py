@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -33,6 +34,16 @@ def bench_command() -> None:
     Error; Healthy, Degraded, Paused until a person goes on), and go on with the next one. At the
     end, on Ctrl-C and after a failure everything that was made is deleted again.
     """
+
+
+class _Seconds(click.FloatRange):
+    """A time that ends: NaN is in every range, and no manifest can hold it or infinity."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return seconds
 
 
 def _options(options: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
@@ -80,7 +91,7 @@ _LOAD = [
     ),
     click.option(
         "--timeout",
-        type=click.FloatRange(min=1.0),
+        type=_Seconds(min=1.0),
         default=300.0,
         show_default=True,
         metavar="SECONDS",
@@ -88,7 +99,7 @@ _LOAD = [
     ),
     click.option(
         "--seconds",
-        type=click.FloatRange(min=0.0),
+        type=_Seconds(min=0.0),
         default=1.0,
         show_default=True,
         help="How long each step takes.",

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -105,10 +105,25 @@ async def check(client: Client, plan: Plan) -> None:
         )
 
 
+async def _before(event: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Whether the work was done before the event came; else it is cancelled."""
+    working = asyncio.create_task(work)
+    coming = asyncio.create_task(event.wait())
+    await asyncio.wait({working, coming}, return_when=asyncio.FIRST_COMPLETED)
+    coming.cancel()
+    if working.done():
+        working.result()
+        return True
+    working.cancel()
+    await asyncio.wait({working})
+    return False
+
+
 async def bench(client: Client, plan: Plan) -> Done:
     """Runs the plan, and deletes whatever it has made, however it ends. Raises BenchError."""
     with Interrupts().handled() as interrupts:
-        await check(client, plan)
+        if not await _before(interrupts.run, check(client, plan)):
+            return Done(summary=None, interrupted=True)
         awaiting = Awaiting()
         tally = _Tally(plan)
         users = Users(plan, client, awaiting, tally.take)

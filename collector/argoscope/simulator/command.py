@@ -97,8 +97,9 @@ def simulate_command(
         for found in shipped():
             click.echo(f"{found.name:20} {found.about.strip()}")
         return
-    if still and scenario:
-        _refuse("--still and --scenario exclude each other: leave one out")
+    for option, given in (("--scenario", scenario), ("--truth", truth)):
+        if still and given:
+            _refuse(f"--still and {option} exclude each other: leave one out")
     try:
         played = read(scenario) if scenario else EMPTY
     except ScenarioError as error:

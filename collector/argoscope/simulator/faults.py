@@ -1,21 +1,37 @@
 """What an API server, or the network before it, can do wrong; scripted request by request."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+Verb = Literal[
+    "",
+    "list",
+    "watch",
+    "get",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+    "review",
+    "version",
+]
 
 
 @dataclass(slots=True, kw_only=True)
 class Fault:
     """Applies to the next ``times`` requests that match ``verb`` and ``plural`` (empty: any)."""
 
-    verb: str = ""
-    """list, watch, get, create, update, patch, delete, deletecollection, review or version."""
+    verb: Verb = ""
     plural: str = ""
-    times: int = 1
+    times: Annotated[int, Meta(ge=1)] = 1
     continued: bool | None = None
     """For lists: only pages with (True) or without (False) a continue token."""
 
-    status: int = 0
-    """Answer with this HTTP status at once."""
+    status: Annotated[int, Meta(ge=400, le=599)] = 0
+    """Answer with this HTTP status at once; 0: do not."""
     retry_after: int | None = None
     """Seconds, in the Retry-After header of that answer."""
     cause: str = ""

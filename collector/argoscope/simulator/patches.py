@@ -104,7 +104,7 @@ def apply_json_patch(old: Any, operations: Any) -> Any:
     for operation in operations:
         try:
             document = _operate(document, operation)
-        except (KeyError, IndexError, TypeError, ValueError):
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError):
             message = "the server rejected our request due to an error in our request"
             raise RefusedError(422, "Invalid", message) from None
     return document

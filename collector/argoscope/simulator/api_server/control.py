@@ -9,10 +9,11 @@ PATCH  /_simulator/settings   changes those that are given
 GET    /_simulator/metrics/…  what ``ApiServer.metrics`` has under that name, for Prometheus
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from aiohttp import web
+from msgspec import Meta
 
 from argoscope.simulator import statuses
 from argoscope.simulator.api_server.answers import answer
@@ -33,8 +34,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     denied_to: list[tuple[str, str, str]] | msgspec.UnsetType = msgspec.UNSET
     streaming_lists: bool | msgspec.UnsetType = msgspec.UNSET
     gone_as_status: bool | msgspec.UnsetType = msgspec.UNSET
-    bookmark_seconds: float | msgspec.UnsetType = msgspec.UNSET
-    git_version: str | msgspec.UnsetType = msgspec.UNSET
+    bookmark_seconds: Annotated[float, Meta(gt=0)] | msgspec.UnsetType = msgspec.UNSET
+    git_version: Annotated[str, Meta(pattern=r"^v\d+\.\d+\.")] | msgspec.UnsetType = msgspec.UNSET
 
 
 async def control(server: "ApiServer", request: web.Request) -> web.Response:

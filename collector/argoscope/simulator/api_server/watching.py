@@ -48,6 +48,8 @@ class WatchResponse:
         self._fault = fault or Fault(times=0)
         self._last: Line = ()
         self._sent = 0
+        self._told_at = 0.0
+        """When the last bookmark was sent, by the event loop's clock: tests have their own."""
         self._transport: asyncio.Transport | None = None
 
     async def refuse(self, request: web.Request, since: int) -> web.StreamResponse:
@@ -76,7 +78,9 @@ class WatchResponse:
             since = self._cluster.version
             await self._send(self._objects())
         if initial and self._bookmark_seconds is not None:
-            await self._send(iter([self._bookmark({INITIAL_EVENTS_END: "true"})]))
+            # Of the version that the objects had: what changed while they were sent comes after it.
+            await self._send(iter([self._bookmark(since, {INITIAL_EVENTS_END: "true"})]))
+        self._told_at = asyncio.get_running_loop().time()
         while True:
             if position < self._collection.dropped:
                 await self.response.write(b"".join(self._gone(since)))
@@ -89,14 +93,22 @@ class WatchResponse:
             await self._wait(position)
 
     async def _wait(self, position: int) -> None:
-        """Until there is more; sends bookmarks meanwhile."""
+        """Until there is more; sends bookmarks meanwhile.
+
+        They are due by the clock also while changes come: none of these may be in the selection.
+        """
         while position == self._collection.end():
             try:
-                async with asyncio.timeout(self._bookmark_seconds):
+                async with asyncio.timeout_at(self._due()):
                     await self._collection.changed()
-                    return
             except TimeoutError:
-                await self._send(iter([self._bookmark({})]))
+                if position == self._collection.end():  # else it would cover what is not sent yet
+                    self._told_at = asyncio.get_running_loop().time()
+                    await self._send(iter([self._bookmark(self._cluster.version, {})]))
+
+    def _due(self) -> float | None:
+        """When the next bookmark is."""
+        return None if self._bookmark_seconds is None else self._told_at + self._bookmark_seconds
 
     def _objects(self) -> Iterator[Line]:
         for stored in self._collection.sorted():
@@ -120,9 +132,9 @@ class WatchResponse:
             return _line(b"DELETED", self._show(last))
         return ()
 
-    def _bookmark(self, annotations: dict[str, str]) -> Line:
+    def _bookmark(self, version: int, annotations: dict[str, str]) -> Line:
         kind = self._collection.kind
-        meta: dict[str, object] = {"resourceVersion": str(self._cluster.version)}
+        meta: dict[str, object] = {"resourceVersion": str(version)}
         if annotations:
             meta["annotations"] = annotations
         body = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": meta}

@@ -93,7 +93,7 @@ class Writes:
 def decode_json(data: bytes) -> Any:
     try:
         return msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise statuses.bad_request(f"error decoding the body: {error}") from None
 
 
@@ -104,7 +104,7 @@ def decode_body(request: web.Request, data: bytes) -> Any:
     if request.content_type == "application/yaml":
         try:
             return yaml.safe_load(data)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise statuses.bad_request(f"error decoding the body: {error}") from None
     if request.content_type == protobuf.CONTENT_TYPE:
         return protobuf.decode(data)

@@ -98,7 +98,7 @@ def _script(script: str) -> Behaviour:
         status = 0
         match words:
             case ["sleep", time, *_]:
-                seconds += float(time)
+                seconds += _sleep(time)
             case ["exit", *code]:
                 status = int(code[0]) if code else status
                 break
@@ -118,6 +118,15 @@ def _script(script: str) -> Behaviour:
                 pass
     result = "\n".join(printed) if printed else None
     return Behaviour(seconds=seconds, exit=status, traps=traps, result=result)
+
+
+def _sleep(time: str) -> float:
+    """What sleep(1) makes of its argument: ``5``, ``0.5``, ``2m``, ``infinity``."""
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}.get(time[-1])
+    seconds = float(time) if unit is None else float(time[:-1]) * unit
+    if not seconds >= 0.0:
+        raise ValueError(f"sleep {time}: invalid time interval")
+    return seconds
 
 
 def _commands(script: str) -> list[tuple[str, list[str]]]:

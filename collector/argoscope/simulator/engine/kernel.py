@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import count
+from math import isnan
 from random import Random
 from typing import Any, Literal
 
@@ -117,7 +118,12 @@ class Kernel:
     # Time
 
     def at(self, when: float, call: Callable[[], None]) -> Due:
-        """Calls at a virtual time; what is due at the same time is done in the order of asking."""
+        """Calls at a virtual time; what is due at the same time is done in the order of asking.
+
+        Raises ValueError for NaN, which would leave the queue in disorder: others would be lost.
+        """
+        if isnan(when):
+            raise ValueError("that is no time")
         due = Due(max(when, self.now), call)
         heapq.heappush(self._heap, (due.at, next(self._order), due))
         return due

@@ -1,8 +1,19 @@
 """What a scenario file says. ``docs/simulator.md`` explains it with an example."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import Meta
+
+from argoscope.simulator.scenarios.checking import (
+    check_argo,
+    check_duration,
+    check_manifest,
+    check_quantity,
+    check_served,
+    check_target,
+    check_workflow,
+)
 
 Object = dict[str, Any]
 Duration = float | str | tuple[float | str, float | str]
@@ -12,17 +23,20 @@ Duration = float | str | tuple[float | str, float | str]
 class Nodes(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Machines of one kind."""
 
-    name: str
+    name: Annotated[str, Meta(min_length=1)]
     """``<name>-1`` and so on, where there are more than one."""
-    count: int = 1
-    cpu: float = 16.0
+    count: Annotated[int, Meta(ge=1)] = 1
+    cpu: Annotated[float, Meta(gt=0)] = 16.0
     memory: str = "64Gi"
-    pods: int = 110
+    pods: Annotated[int, Meta(ge=0)] = 110
     labels: dict[str, str] = {}
-    status_qps: float = 50.0
+    status_qps: Annotated[float, Meta(gt=0)] = 50.0
     """Status writes a second of the kubelet: 5 on an old cluster, which then reports late."""
     images: tuple[str, ...] = ()
     """That they have from the beginning."""
+
+    def __post_init__(self) -> None:
+        check_quantity("memory", self.memory)
 
 
 class ClusterPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -37,6 +51,9 @@ class ClusterPlan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     offload_bytes: int | None = None
     stale_crons: float = 0.0
 
+    def __post_init__(self) -> None:
+        check_argo(self.argo)
+
 
 class Arrivals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Workflows that come again and again."""
@@ -49,6 +66,10 @@ class Arrivals(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     until: Duration | None = None
     burst: int = 1
     """How many come at a time."""
+
+    def __post_init__(self) -> None:
+        check_workflow("workflow", self.workflow)
+        _check_times(self.first, "first", self.every, self.until)
 
 
 class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -88,7 +109,22 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     set: Object = {}
     """What the action needs: the manifest to apply, the patch, ``image``, ``annotations``,
     ``seconds``, ``full``, ``nodes``."""
-    chance: float = 1.0
+    chance: Annotated[float, Meta(ge=0, le=1)] = 1.0
+
+    def __post_init__(self) -> None:
+        check_target(self.do, self.target)
+        _check_times(self.at, "at", self.every, self.until)
+        if self.do == "apply":
+            check_manifest("set", self.set)
+        elif self.do == "patch":
+            check_served("set", self.set)
+        elif self.do == "add_node":
+            _check_nodes({"name": self.target, **self.set})
+        elif self.do == "release" and not self.set.get("image"):
+            raise ValueError("set: a release needs an image")
+        for name in ("seconds", "back_after"):
+            if name in self.set:
+                check_duration(f"set.{name}", self.set[name])
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -109,3 +145,25 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     look_at: tuple[str, ...] = ()
     """What of it shows in argoscope's metrics, panels or alerts, a line each; its own only, not of
     those that it includes."""
+
+    def __post_init__(self) -> None:
+        check_duration("lasts", self.lasts)
+        for number, manifest in enumerate(self.objects):
+            check_manifest(f"objects[{number}]", manifest)
+
+
+def _check_nodes(given: Object) -> None:
+    try:
+        msgspec.convert(given, Nodes)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"set: {error}") from None
+
+
+def _check_times(
+    first: Duration, name: str, every: Duration | None, until: Duration | None
+) -> None:
+    check_duration(name, first)
+    if every is not None:
+        check_duration("every", every, repeats=True)
+    if until is not None:
+        check_duration("until", until)
