@@ -128,6 +128,22 @@ def test_the_configuration_is_one_that_the_daemon_reads(tmp_path: Path) -> None:
     assert annotations[0] != annotations[1], "a change of the configuration restarts the daemon"
 
 
+def test_numbers_of_single_pipelines_may_be_fractions(tmp_path: Path) -> None:
+    """As docs/configuration.md shows them."""
+    config = {
+        "alerts": {"thresholds": {"ci/etl/ArgoPipelineFailureRatioHigh": 0.5}},
+        "traces": {"pipelines": {"ci/etl": 0.25}},
+        "series": {"budgets": {"argo_template_duration_seconds": 5000}},
+    }
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({"config": config}))
+    made = of_kind(chart("", "--values", str(values)), "ConfigMap", "argoscope-config")
+    assert yaml.safe_load(made["data"]["config.yaml"]) == config
+    file = tmp_path / "config.yaml"
+    file.write_text(made["data"]["config.yaml"])
+    assert settings.load(str(file)).traces.pipelines == {"ci/etl": 0.25}
+
+
 def test_several_namespaces_have_a_role_each() -> None:
     objects = chart("namespaced.enabled=true,namespaced.namespaces={ci,data}")
     roles = {found["metadata"]["namespace"] for found in objects if found["kind"] == "Role"}
