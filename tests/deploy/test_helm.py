@@ -164,3 +164,27 @@ def test_helm_test_asks_doctor_with_the_daemons_account() -> None:
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
     assert pod["spec"]["containers"][0]["args"] == ["doctor"]
     assert pod["spec"]["serviceAccountName"] == "argoscope"
+
+
+@pytest.mark.parametrize(
+    "values",
+    ["", "ledger.enabled=false", "authentication.enabled=true", "namespaced.namespaces={a}"],
+)
+def test_helm_test_judges_by_what_the_daemon_is_told(values: str) -> None:
+    """Which permissions are needed follows from it: with a ledger none for a Lease, and behind
+    authentication those for reviews."""
+    flags = f"{values},namespaced.enabled=true" if values.startswith("namespaced") else values
+    objects = chart(flags)
+    test = of_kind(objects, "Pod", "argoscope-doctor")["spec"]
+    asked, told = (
+        _settings(test),
+        _settings(of_kind(objects, "StatefulSet")["spec"]["template"]["spec"]),
+    )
+    for path in ("ledger.path", "authentication.tokens", "namespaces", "resources.disabled"):
+        assert settings.value(asked, path) == settings.value(told, path), path
+
+
+def _settings(pod: Object) -> settings.Settings:
+    (container,) = pod["containers"]
+    environment = {one["name"]: one.get("value", "") for one in container.get("env", ())}
+    return settings.load(env=environment)

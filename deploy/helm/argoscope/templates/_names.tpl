@@ -31,9 +31,13 @@ app.kubernetes.io/component: gateway
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* What the daemon is told; the same for the pod of `helm test`. */}}
+{{/* What the daemon is told that decides which permissions it needs; the same for the pod of `helm test`. */}}
 {{- define "argoscope.cluster" -}}
 {{- $rules := .Files.Get "files/rbac/rules.yaml" | fromYaml }}
+{{- if .Values.ledger.enabled }}
+- name: ARGOSCOPE_LEDGER
+  value: /var/lib/argoscope
+{{- end }}
 {{- if .Values.namespaced.enabled }}
 - name: ARGOSCOPE_NAMESPACES
   {{- if .Values.namespaced.namespaces }}
@@ -49,6 +53,10 @@ app.kubernetes.io/component: gateway
 {{- if .Values.config }}
 - name: ARGOSCOPE_CONFIG
   value: /etc/argoscope/config/config.yaml
+{{- end }}
+{{- if .Values.authentication.enabled }}
+- name: ARGOSCOPE_AUTHENTICATION_TOKENS
+  value: review
 {{- end }}
 {{- end }}
 
