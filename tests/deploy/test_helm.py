@@ -151,6 +151,11 @@ def test_several_namespaces_have_a_role_each() -> None:
     assert not [found for found in objects if found["kind"].startswith("ClusterRole")]
 
 
+def test_without_network_policies_there_are_none() -> None:
+    objects = chart("networkPolicy.enabled=false,otlp.enabled=true,gateway.enabled=true")
+    assert not [found for found in objects if found["kind"] == "NetworkPolicy"]
+
+
 def test_two_releases_do_not_collide() -> None:
     where = ("--namespace", "argoscope", "--kube-version", "1.34")
     other = helm("template", "second", str(CHART), *where)
