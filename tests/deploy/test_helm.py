@@ -151,6 +151,29 @@ def test_several_namespaces_have_a_role_each() -> None:
     assert not [found for found in objects if found["kind"].startswith("ClusterRole")]
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("http://prometheus:9090/api/v1/otlp", 9090),
+        ("https://otlp.example.com/otlp", 443),
+        ("http://otlp.example.com", 80),
+        ("http://[fd00::1]:1234", 1234),
+        ("grpc.example.com:4317", 4317),
+    ],
+)
+def test_network_policies_let_out_to_the_port_of_the_endpoint(endpoint: str, port: int) -> None:
+    def ports(objects: list[Object], name: str) -> set[int]:
+        rules = of_kind(objects, "NetworkPolicy", name)["spec"]["egress"]
+        return {one["port"] for rule in rules for one in rule["ports"]}
+
+    usual = {53, 443, 4317, 4318}
+    direct = chart(f"otlp.enabled=true,otlp.endpoint={endpoint}")
+    assert ports(direct, "argoscope") == usual | {6443, port}
+    through = chart(f"otlp.enabled=true,gateway.enabled=true,gateway.endpoint={endpoint}")
+    assert ports(through, "argoscope") == usual | {6443}
+    assert ports(through, "argoscope-gateway") == usual | {port}
+
+
 def test_without_network_policies_there_are_none() -> None:
     objects = chart("networkPolicy.enabled=false,otlp.enabled=true,gateway.enabled=true")
     assert not [found for found in objects if found["kind"] == "NetworkPolicy"]

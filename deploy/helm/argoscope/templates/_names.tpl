@@ -60,6 +60,18 @@ app.kubernetes.io/component: gateway
 {{- end }}
 {{- end }}
 
+{{/* Where the daemon sends OTLP to. */}}
+{{- define "argoscope.otlpEndpoint" -}}
+{{ ternary (printf "http://%s-gateway:4318" (include "argoscope.name" .)) .Values.otlp.endpoint .Values.gateway.enabled }}
+{{- end }}
+
+{{/* Ports to let out for an endpoint of OTLP: the usual ones, and its own. */}}
+{{- define "argoscope.otlpPorts" -}}
+{{- $authority := regexReplaceAll "^([a-z]+://)?([^/?#]*).*$" . "${2}" }}
+{{- $own := regexFind ":[0-9]+$" $authority | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https:" .)) }}
+{{- list 4317 4318 (int $own) | uniq | toJson }}
+{{- end }}
+
 {{- define "argoscope.podSecurity" -}}
 runAsNonRoot: true
 runAsUser: 65532
