@@ -100,6 +100,11 @@ def test_values_that_do_not_exist_are_refused_with_their_name() -> None:
         ("shards=0", "shards"),
         ("config.ledgre.path=x", "ledgre"),
         ("config.log.level=loud", "log/level"),
+        ("nodeSelector.gpu=true", "nodeSelector/gpu"),  # labels are text: --set-string
+        ("podAnnotations.number=1", "podAnnotations/number"),
+        ("serviceAccount.annotations.number=1", "serviceAccount/annotations/number"),
+        ("monitor.labels.release=1", "monitor/labels/release"),
+        ("prometheusRule.labels.release=1", "prometheusRule/labels/release"),
     ):
         done = helm("lint", "--strict", str(CHART), "--set", wrong)
         assert done.returncode != 0
