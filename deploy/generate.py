@@ -213,7 +213,8 @@ def _type_schema(kind: Any) -> dict[str, Any]:
     simple = {str: "string", int: "integer", float: "number", bool: "boolean"}
     if kind in simple:
         return {"type": simple[kind]}
-    return {"type": "object", "additionalProperties": {"type": "integer"}}
+    _, value = get_args(kind)  # of a Mapping
+    return {"type": "object", "additionalProperties": _type_schema(value)}
 
 
 def _labels() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -9,6 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import msgspec
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 from aiohttp.typedefs import Middleware
 
 from argoscope.export.prometheus import Exposition
@@ -120,6 +123,7 @@ class Server:
         self._summary: Summary | None = None
         self._summed_at = 0.0
         self._summing = asyncio.Lock()
+        server_logger.addFilter(_is_not_of_a_malformed_request)
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,
@@ -208,6 +212,13 @@ class Server:
                 self._summary = await summarize(self._registry, self._statuses())
                 self._summed_at = clock.time()
             return self._summary
+
+
+def _is_not_of_a_malformed_request(record: logging.LogRecord) -> bool:
+    # aiohttp logs a traceback of each, which quotes it: a token may be in there. Who sent it is
+    # told what is wrong with it; nobody else can do anything about it.
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 def _gated(gate: Gate) -> Middleware:

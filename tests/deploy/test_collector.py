@@ -88,6 +88,17 @@ def test_the_gateway_has_the_variables_and_ports_of_its_configuration() -> None:
     assert container["args"] == [f"--config={mount['mountPath']}/config.yaml"]
 
 
+@pytest.mark.parametrize("address", ["10.1.2.3", "fd00::1:2"])
+def test_the_gateway_listens_on_the_address_of_its_pod(address: str) -> None:
+    """Read as the Collector reads it: host and port, the host in brackets or without a colon."""
+    protocols = GATEWAY["receivers"]["otlp"]["protocols"]
+    for one in (*protocols.values(), GATEWAY["extensions"]["health_check"]):
+        endpoint = one["endpoint"].replace("${env:POD_IP}", address)
+        bracketed = re.fullmatch(r"\[([0-9a-f.:]+)\]:\d+|([0-9a-f.]+):\d+", endpoint)
+        assert bracketed is not None, endpoint
+        assert address in bracketed.groups()
+
+
 def test_the_daemon_sends_what_its_receiver_speaks() -> None:
     """OTLP is sent over HTTP where nothing says otherwise, and a gRPC port answers none of it."""
     objects = overlay("minimal", ("otlp", "otel-gateway"))

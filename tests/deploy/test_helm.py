@@ -128,11 +128,55 @@ def test_the_configuration_is_one_that_the_daemon_reads(tmp_path: Path) -> None:
     assert annotations[0] != annotations[1], "a change of the configuration restarts the daemon"
 
 
+def test_numbers_of_single_pipelines_may_be_fractions(tmp_path: Path) -> None:
+    """As docs/configuration.md shows them."""
+    config = {
+        "alerts": {"thresholds": {"ci/etl/ArgoPipelineFailureRatioHigh": 0.5}},
+        "traces": {"pipelines": {"ci/etl": 0.25}},
+        "series": {"budgets": {"argo_template_duration_seconds": 5000}},
+    }
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({"config": config}))
+    made = of_kind(chart("", "--values", str(values)), "ConfigMap", "argoscope-config")
+    assert yaml.safe_load(made["data"]["config.yaml"]) == config
+    file = tmp_path / "config.yaml"
+    file.write_text(made["data"]["config.yaml"])
+    assert settings.load(str(file)).traces.pipelines == {"ci/etl": 0.25}
+
+
 def test_several_namespaces_have_a_role_each() -> None:
     objects = chart("namespaced.enabled=true,namespaced.namespaces={ci,data}")
     roles = {found["metadata"]["namespace"] for found in objects if found["kind"] == "Role"}
     assert roles == {"ci", "data"}
     assert not [found for found in objects if found["kind"].startswith("ClusterRole")]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [
+        ("http://prometheus:9090/api/v1/otlp", 9090),
+        ("https://otlp.example.com/otlp", 443),
+        ("http://otlp.example.com", 80),
+        ("http://[fd00::1]:1234", 1234),
+        ("grpc.example.com:4317", 4317),
+    ],
+)
+def test_network_policies_let_out_to_the_port_of_the_endpoint(endpoint: str, port: int) -> None:
+    def ports(objects: list[Object], name: str) -> set[int]:
+        rules = of_kind(objects, "NetworkPolicy", name)["spec"]["egress"]
+        return {one["port"] for rule in rules for one in rule["ports"]}
+
+    usual = {53, 443, 4317, 4318}
+    direct = chart(f"otlp.enabled=true,otlp.endpoint={endpoint}")
+    assert ports(direct, "argoscope") == usual | {6443, port}
+    through = chart(f"otlp.enabled=true,gateway.enabled=true,gateway.endpoint={endpoint}")
+    assert ports(through, "argoscope") == usual | {6443}
+    assert ports(through, "argoscope-gateway") == usual | {port}
+
+
+def test_without_network_policies_there_are_none() -> None:
+    objects = chart("networkPolicy.enabled=false,otlp.enabled=true,gateway.enabled=true")
+    assert not [found for found in objects if found["kind"] == "NetworkPolicy"]
 
 
 def test_two_releases_do_not_collide() -> None:
@@ -148,3 +192,27 @@ def test_helm_test_asks_doctor_with_the_daemons_account() -> None:
     assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
     assert pod["spec"]["containers"][0]["args"] == ["doctor"]
     assert pod["spec"]["serviceAccountName"] == "argoscope"
+
+
+@pytest.mark.parametrize(
+    "values",
+    ["", "ledger.enabled=false", "authentication.enabled=true", "namespaced.namespaces={a}"],
+)
+def test_helm_test_judges_by_what_the_daemon_is_told(values: str) -> None:
+    """Which permissions are needed follows from it: with a ledger none for a Lease, and behind
+    authentication those for reviews."""
+    flags = f"{values},namespaced.enabled=true" if values.startswith("namespaced") else values
+    objects = chart(flags)
+    test = of_kind(objects, "Pod", "argoscope-doctor")["spec"]
+    asked, told = (
+        _settings(test),
+        _settings(of_kind(objects, "StatefulSet")["spec"]["template"]["spec"]),
+    )
+    for path in ("ledger.path", "authentication.tokens", "namespaces", "resources.disabled"):
+        assert settings.value(asked, path) == settings.value(told, path), path
+
+
+def _settings(pod: Object) -> settings.Settings:
+    (container,) = pod["containers"]
+    environment = {one["name"]: one.get("value", "") for one in container.get("env", ())}
+    return settings.load(env=environment)

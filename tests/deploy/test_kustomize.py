@@ -118,6 +118,19 @@ def test_what_is_bound_selected_and_mounted_exists(name: str, components: tuple[
     assert len(automounted) == 1, "only the daemon's pod has a token"
 
 
+@pytest.mark.parametrize(("name", "components"), COMBINATIONS)
+def test_in_another_namespace_everything_moves_there(
+    name: str, components: tuple[str, ...]
+) -> None:
+    objects = overlay(name, components, "monitoring")
+    for found in objects:
+        if found["kind"] == "Namespace":
+            assert found["metadata"]["name"] == "monitoring"
+        assert found["metadata"].get("namespace", "monitoring") == "monitoring"
+        for subject in found.get("subjects", ()):
+            assert subject["namespace"] == "monitoring", "else its account may do nothing"
+
+
 def test_one_daemon_does_not_block_a_drain() -> None:
     assert of_kind(overlay("minimal"), "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from support.deploy_choices import COMBINATIONS, SAME
-from support.manifests import Object, chart, of_kind, overlay
+from support.manifests import CHART, Object, chart, documents, helm, of_kind, overlay
 from support.recordings import ROOT
 
 SCHEMAS = ROOT / "out" / "tools" / "node_modules"
@@ -46,6 +46,21 @@ def test_every_object_of_every_choice_is_valid() -> None:
     kinds = {one["kind"] for one in objects}
     assert kinds == {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
     assert [found for found in problems(objects) if found] == []
+
+
+@pytest.mark.parametrize("kind", ["service", "pod"])
+@pytest.mark.parametrize("release", ["argoscope", "observing"])
+def test_the_job_is_the_one_that_dashboards_ask_for(kind: str, release: str) -> None:
+    """Of itself it would be the Service's name, or namespace and name of a PodMonitor."""
+    where = ("--namespace", "any", "--kube-version", "1.34", "--set", f"monitor.kind={kind}")
+    objects = documents(helm("template", release, str(CHART), *where).stdout)
+    (monitor,) = (one for one in objects if one["kind"].endswith("Monitor"))
+    labelled = {
+        "service": next(one for one in objects if one["kind"] == "Service"),
+        "pod": next(one for one in objects if one["kind"] == "StatefulSet")["spec"]["template"],
+    }[kind]
+    assert labelled["metadata"]["labels"][monitor["spec"]["jobLabel"]] == "argoscope"
+    assert 'job=\\"argoscope\\"' in (ROOT / "dashboards/rendered/argoscope-self.json").read_text()
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,15 @@ async def test_only_a_token_that_is_known_and_allowed_is_let_in(certificates: Ce
             assert (await caller.get(path))[0] == 200, "the kubelet has no token"
 
 
+async def test_a_token_that_is_no_text_is_refused_and_not_asked_about() -> None:
+    api = ApiServer()
+    for token in (b"\xff\xfe", "schl\u00fcssel".encode()):
+        shown = token.decode("utf-8", "surrogateescape")  # as aiohttp hands on a header
+        verdict = await Reviewer(api).review(shown, "/metrics")
+        assert (verdict.user, verdict.allowed) == ("", False)
+    assert api.asked == []
+
+
 async def test_answers_are_kept_for_a_while_and_tokens_never() -> None:
     api, now = ApiServer(), [0.0]
     reviewer = Reviewer(api, clock=lambda: now[0])

@@ -1,5 +1,9 @@
 """What every answer has, and what is not answered."""
 
+import asyncio
+import logging
+from urllib.parse import urlsplit
+
 import pytest
 
 from support.serving import site
@@ -54,3 +58,23 @@ async def test_assets_are_kept_by_browsers_only_under_their_fingerprint() -> Non
         _, _, other = await served.get("/page.css?old")
     assert "immutable" in lasting.headers["Cache-Control"]
     assert other.headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize(
+    "token", [b"hush-hush\x00", b"hush-hush" * 1000], ids=["control character", "too long"]
+)
+async def test_a_malformed_request_is_answered_and_its_token_is_not_logged(
+    token: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with site() as served:
+        where = urlsplit(served.address)
+        reader, writer = await asyncio.open_connection(where.hostname, where.port)
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: a\r\n")
+        writer.write(b"Authorization: Bearer " + token + b"\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        logging.getLogger("aiohttp.server").error("what else is amiss")
+    assert answer.startswith(b"HTTP/1.0 400 ")
+    assert "what else is amiss" in caplog.text
+    assert "hush" not in caplog.text
+    assert "Traceback" not in caplog.text

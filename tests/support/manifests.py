@@ -24,13 +24,16 @@ CHART = DEPLOY / "helm" / "argoscope"
 
 
 @cache
-def overlay(name: str, components: Sequence[str] = ()) -> list[Object]:
-    """The objects of `kubectl apply -k` on an overlay with further components on it."""
+def overlay(name: str, components: Sequence[str] = (), namespace: str = "") -> list[Object]:
+    """The objects of `kubectl apply -k` on an overlay with further components on it, and in a
+    namespace of the user's."""
     folder = DEPLOY / "kustomize" / "overlays" / name
-    if not components:
+    if not components and not namespace:
         return _build(folder)
     # kustomize takes no absolute paths, and a folder outside of the tree finds nothing in it.
-    scratch = ROOT / "out" / "kustomize" / "-".join([name, *components, str(os.getpid())])
+    scratch = (
+        ROOT / "out" / "kustomize" / "-".join([name, *components, namespace, str(os.getpid())])
+    )
     scratch.mkdir(parents=True, exist_ok=True)
     up = os.path.relpath(DEPLOY / "kustomize", scratch)
     wanted = {
@@ -38,7 +41,7 @@ def overlay(name: str, components: Sequence[str] = ()) -> list[Object]:
         "kind": "Kustomization",
         "resources": [f"{up}/overlays/{name}"],
         "components": [f"{up}/components/{component}" for component in components],
-    }
+    } | ({"namespace": namespace} if namespace else {})
     (scratch / "kustomization.yaml").write_text(yaml.safe_dump(wanted))
     try:
         return _build(scratch)

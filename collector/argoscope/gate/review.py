@@ -88,7 +88,8 @@ class Reviewer:
 
     async def review(self, token: str, path: str) -> Verdict:
         """Whether the token's owner may ``get`` that path. Raises UnavailableError."""
-        if not token or len(token) > MAX_TOKEN:
+        # RFC 6750: a token is ASCII. What is not may be no text at all, and can't be sent on.
+        if not token or len(token) > MAX_TOKEN or not token.isascii():
             return Verdict("", allowed=False)
         key = hashlib.sha256(f"{path}\0{token}".encode()).digest()
         until, verdict = self._verdicts.get(key, (0.0, None))

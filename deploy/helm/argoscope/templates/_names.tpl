@@ -31,9 +31,13 @@ app.kubernetes.io/component: gateway
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
-{{/* What the daemon is told; the same for the pod of `helm test`. */}}
+{{/* What the daemon is told that decides which permissions it needs; the same for the pod of `helm test`. */}}
 {{- define "argoscope.cluster" -}}
 {{- $rules := .Files.Get "files/rbac/rules.yaml" | fromYaml }}
+{{- if .Values.ledger.enabled }}
+- name: ARGOSCOPE_LEDGER
+  value: /var/lib/argoscope
+{{- end }}
 {{- if .Values.namespaced.enabled }}
 - name: ARGOSCOPE_NAMESPACES
   {{- if .Values.namespaced.namespaces }}
@@ -50,6 +54,22 @@ app.kubernetes.io/component: gateway
 - name: ARGOSCOPE_CONFIG
   value: /etc/argoscope/config/config.yaml
 {{- end }}
+{{- if .Values.authentication.enabled }}
+- name: ARGOSCOPE_AUTHENTICATION_TOKENS
+  value: review
+{{- end }}
+{{- end }}
+
+{{/* Where the daemon sends OTLP to. */}}
+{{- define "argoscope.otlpEndpoint" -}}
+{{ ternary (printf "http://%s-gateway:4318" (include "argoscope.name" .)) .Values.otlp.endpoint .Values.gateway.enabled }}
+{{- end }}
+
+{{/* Ports to let out for an endpoint of OTLP: the usual ones, and its own. */}}
+{{- define "argoscope.otlpPorts" -}}
+{{- $authority := regexReplaceAll "^([a-z]+://)?([^/?#]*).*$" . "${2}" }}
+{{- $own := regexFind ":[0-9]+$" $authority | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https:" .)) }}
+{{- list 4317 4318 (int $own) | uniq | toJson }}
 {{- end }}
 
 {{- define "argoscope.podSecurity" -}}
