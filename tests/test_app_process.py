@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -247,3 +248,13 @@ async def test_a_plugin_that_hangs_does_not_keep_it_from_ending(tmp_path: Path) 
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+def test_a_daemon_does_not_load_what_only_other_commands_need() -> None:
+    """20 MiB are the client library's, 4 are rich's with its highlighter, 3 are YAML's."""
+    unneeded = ["kubernetes", "rich", "pygments", "yaml", "grpc", "grafanalib", "opentelemetry.sdk"]
+    script = "import argoscope.start, sys; print(*set(sys.argv) & sys.modules.keys())"
+    found = subprocess.run(
+        [sys.executable, "-c", script, *unneeded], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split() == []

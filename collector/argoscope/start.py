@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 
-import structlog
-
 from argoscope import simulated_clock
 from argoscope._checks import split_address
+from argoscope._structlog import structlog  # before others import it
 from argoscope.app import DRAIN, Daemon
 from argoscope.export import otlp_settings
 from argoscope.export.otlp_settings import Signal

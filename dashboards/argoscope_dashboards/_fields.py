@@ -130,3 +130,9 @@ def override(name: str, **properties: Any) -> Json:
             if value is not None
         ],
     }
+
+
+def hidden(name: str) -> Json:
+    """A field that a table does not show and that its links can read; hideFrom since Grafana 12."""
+    nowhere = {"legend": False, "tooltip": False, "viz": True}
+    return override(name, custom_hidden=True, custom_hideFrom=nowhere)

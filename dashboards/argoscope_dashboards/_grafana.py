@@ -12,7 +12,7 @@ import attr
 from grafanalib import core
 from grafanalib._gen import DashboardEncoder
 
-from argoscope_dashboards._fields import Column, Link, Threshold, fields, override
+from argoscope_dashboards._fields import Column, Link, Threshold, fields, hidden, override
 from argoscope_dashboards._target import DATASOURCE, LETTERS, Json, Target, target
 
 SCHEMA = 42
@@ -318,7 +318,7 @@ class Table(_Corrected, core.Table):  # type: ignore[misc]
         shown = [column.field for column in self.names] + value
         titles = [column.title for column in (*self.names, *self.cells)]
         organize = {
-            "excludeByName": dict.fromkeys(("Time", *self.hidden, *unread), True),
+            "excludeByName": dict.fromkeys(("Time", *unread), True),
             "includeByName": {},
             "indexByName": {name: index for index, name in enumerate(shown)},
             "renameByName": dict(zip(shown, titles, strict=True)),
@@ -341,7 +341,9 @@ class Table(_Corrected, core.Table):  # type: ignore[misc]
         }
 
     def _overrides(self) -> list[Json]:
-        return [column.override() for column in (*self.names, *self.cells) if column.title]
+        shown = [column.override() for column in (*self.names, *self.cells) if column.title]
+        # Not left out by the transformation: links could not read them any more.
+        return [*shown, *(hidden(name) for name in self.hidden)]
 
     def _options(self) -> Json:
         sort = [{"desc": self.descending, "displayName": self.sorted_by}] if self.sorted_by else []

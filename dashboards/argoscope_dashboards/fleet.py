@@ -215,7 +215,11 @@ def _trust(q: Scope) -> Iterator[Panel]:
         decimals=0,
         steps=limit(1),
         targets=[
-            target(f"count({q.series(internal.WATCH_UP)} == 0) or vector(0)", "Down", instant=True)
+            target(
+                f"count({q.min(internal.WATCH_UP, *q.keys('resource'))} == 0) or vector(0)",
+                "Down",
+                instant=True,
+            )
         ],
         links_to=[links.to(links.SELF, "argoscope itself")],
     )

@@ -122,8 +122,9 @@ def _table(q: Scope) -> Table:
 
 def _phases(q: Scope) -> StateTimeline:
     """The state set as one number for each rollout, which the panel shows as a word."""
+    by = q.keys("namespace", "rollout")
     parts = (
-        f"{number} * {q.sum(rollout.PHASE, 'namespace', 'rollout', phase=phase)}"
+        f"{number} * {q.sum(rollout.PHASE, *by, phase=phase)}"
         for number, (phase, _) in enumerate(_PHASES)
         if number
     )
@@ -135,7 +136,12 @@ def _phases(q: Scope) -> StateTimeline:
         value_names=[
             (str(number), phase, colour) for number, (phase, colour) in enumerate(_PHASES)
         ],
-        targets=[target(" + ".join(parts), "{{namespace}}/{{rollout}}")],
+        targets=[
+            target(
+                " + ".join(parts),
+                f"{{{{namespace}}}}/{{{{rollout}}}} {{{{{q.config.cluster_label}}}}}",
+            )
+        ],
     )
 
 

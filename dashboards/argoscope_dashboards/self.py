@@ -28,9 +28,11 @@ def _now(q: Scope) -> Iterator[Panel]:
     )
     yield Stat(
         title="Kinds watched",
-        description="Kinds that are synced and whose watch is served.",
+        description="Kinds that are synced and whose watch is served, in every daemon.",
         decimals=0,
-        targets=[target(f"count({q.series(internal.WATCH_UP)} == 1)", "Kinds", instant=True)],
+        targets=[
+            target(f"count({q.min(internal.WATCH_UP, 'resource')} == 1)", "Kinds", instant=True)
+        ],
     )
     yield Stat(
         title="Ledger",
@@ -175,11 +177,12 @@ def _kept(q: Scope) -> Iterator[Panel]:
     )
     yield TimeSeries(
         title="Run records",
-        description="Runs in the ledger, which exports and the 7-day numbers read.",
+        description="Runs in the ledger, which exports and the 7-day numbers read. Each shard has "
+        "all of a cluster's.",
         decimals=0,
         size=(8, 9),
         no_value="No ledger",
-        targets=[target(q.sum(ledger.RUNS), "runs")],
+        targets=[target(f"sum({q.max(ledger.RUNS, *q.keys())})", "runs")],
     )
     yield TimeSeries(
         title="Failed commits",

@@ -160,8 +160,15 @@ def _target(url: str, where: str, others: Mapping[str, Json]) -> Iterator[str]:
 
 
 def _fields_of(panel: Json) -> Collection[str]:
+    """What links can read: Grafana makes them after the transformations."""
     by = [re.findall(r"by \(([\w, ]+)\)", target["expr"]) for target in panel["targets"]]
-    return {label for found in by for group in found for label in group.split(", ")}
+    labels = {label for found in by for group in found for label in group.split(", ")}
+    left_out = {
+        name
+        for one in panel.get("transformations", ())
+        for name in one["options"].get("excludeByName", ())
+    }
+    return labels - left_out
 
 
 def _urls(tree: Any) -> Iterator[str]:

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,6 +78,20 @@ def test_export_prints_csv_that_reads_back(ledger: Ledger, tmp_path: Path) -> No
     assert [row["pipeline"] for row in rows] == ["etl", "build, and test", "etl"]
     assert json.loads(rows[0]["resources"]) == {"cpu": 12.0, "memory": 400.0}
     assert rows[0]["started"] == ""
+
+
+@pytest.mark.usefixtures("ledger")
+def test_export_says_that_the_disk_is_full(tmp_path: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        found = subprocess.run(
+            [sys.executable, "-m", "argoscope", "ledger", "export", str(tmp_path)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert found.returncode == 1
+    assert found.stderr.startswith(b"Error: can't write the run records: No space left on device")
+    assert b"Traceback" not in found.stderr
 
 
 @pytest.mark.parametrize(

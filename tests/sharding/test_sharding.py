@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from argoscope.catalogue import catalogue
 from argoscope.kube.errors import ConfigError
 from argoscope.ledger.ledger import Ledger
+from argoscope.resources.workflow.attribution import PATIENCE
 from argoscope.sharding import Shard, configured, owner
 from argoscope.simulator.api_server import ApiServer
 from support.api_server import virtual_clock
@@ -58,7 +59,7 @@ async def single(api: ApiServer, folder: Path) -> AsyncIterator[Site]:
 async def settle() -> None:
     """Time in which events arrive, runs have waited for pods that never come, all is committed and
     published, new series after their 0."""
-    await asyncio.sleep(70.0)
+    await asyncio.sleep(PATIENCE + 25.0)
 
 
 def run(api: ApiServer, pipeline: str, number: int, phase: str) -> None:

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ FILL = 600.0  # seconds that making the cluster may take
 SYNC = 240.0
 QUIET = 20  # scrapes whose CPU is measured
 DRAIN = 5.0  # seconds after the load until everything is to be visible
+IMAGE = HERE.parents[1] / "deploy" / "Dockerfile"
 
 
 class Load:
@@ -200,6 +202,8 @@ async def soak(options: argparse.Namespace, console: Console) -> tuple[Samples, 
     environ = {
         k: v for k, v in os.environ.items() if not k.startswith(("ARGOSCOPE_", "OTEL_", "KUBE"))
     }
+    # Memory depends on it: as in a pod.
+    environ |= dict(re.findall(r"(MALLOC_ARENA_MAX)=(\d+)", IMAGE.read_text()))
     console.print(
         f"[dim]making {options.workflows:,} Workflows and {5 * options.workflows:,} pods[/]"
     )

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from argoscope._options import Seconds
 from argoscope.demo.stage import Show, perform
 from argoscope.simulator.scenarios import ScenarioError, read
 
@@ -22,7 +23,7 @@ SCENARIO = "company-day"
     metavar="HOST:PORT",
     help="Address of the daemon; another port is taken when it is in use.",
 )
-@click.option("--duration", type=float, metavar="SECONDS", help="End after that time.")
+@click.option("--duration", type=Seconds(min=0.0), metavar="SECONDS", help="End after that time.")
 @click.option(
     "--speed",
     type=click.FloatRange(1.0, 600.0),

@@ -237,12 +237,16 @@ def files_command(common: Common, paths: tuple[str, ...]) -> None:
     bar = Bar()
     problems = Problems(bar.say)
     with _Run(common, problems) as importer:
+        # A shell that starts us in the background has it ignored.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             with bar:
                 bar.begin(0)
                 importer.objects(workflows(paths, problems, others), bar.advance)
         except KeyboardInterrupt:
             _stopped(importer, common)
+        finally:
+            signal.signal(signal.SIGINT, before)
     problems.close(others)
     _report(importer, common)
 

@@ -17,7 +17,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-import yaml
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -87,7 +86,7 @@ def read(paths: str, context: str | None) -> Answer:
             expiry=expiry.timestamp() if expiry is not None else None,
             files=tuple(str(Path(file).expanduser()) for file in files),
         )
-    except (library.ConfigException, yaml.YAMLError, OSError, *_MISSHAPEN) as error:
+    except (library.ConfigException, library.yaml.YAMLError, OSError, *_MISSHAPEN) as error:
         return Answer(error=str(error))
 
 

@@ -130,6 +130,11 @@ def export_command(path: str, form: str, since: str, pipeline: str, namespace: s
     database = Database.read(locate(path))
     try:
         _print(_runs(database, begin, pipeline, namespace), form)
+        sys.stdout.flush()  # a full disk is said here, not at the end of the process
+    except BrokenPipeError:
+        raise  # whoever read it has had enough: click's business
+    except OSError as error:
+        raise click.ClickException(f"can't write the run records: {error.strerror}") from error
     finally:
         database.close()
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import yaml
 from kubernetes.config import ConfigException, list_kube_config_contexts
 from rich.console import Console
 
+from argoscope._options import Seconds
 from argoscope.kube.client import Client
 from argoscope.kube.config import KubeConfig
 from argoscope.load_bench import report
@@ -34,16 +34,6 @@ def bench_command() -> None:
     Error; Healthy, Degraded, Paused until a person goes on), and go on with the next one. At the
     end, on Ctrl-C and after a failure everything that was made is deleted again.
     """
-
-
-class _Seconds(click.FloatRange):
-    """A time that ends: NaN is in every range, and no manifest can hold it or infinity."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        seconds = super().convert(value, param, ctx)
-        if not math.isfinite(seconds):
-            self.fail(f"{value} is no number of seconds.", param, ctx)
-        return seconds
 
 
 def _options(options: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
@@ -91,7 +81,7 @@ _LOAD = [
     ),
     click.option(
         "--timeout",
-        type=_Seconds(min=1.0),
+        type=Seconds(min=1.0),
         default=300.0,
         show_default=True,
         metavar="SECONDS",
@@ -99,7 +89,7 @@ _LOAD = [
     ),
     click.option(
         "--seconds",
-        type=_Seconds(min=0.0),
+        type=Seconds(min=0.0),
         default=1.0,
         show_default=True,
         help="How long each step takes.",

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 import click
 
+from argoscope._options import Seconds
 from argoscope.simulator import kubeconfig as kubeconfigs
 from argoscope.simulator.api_server import ApiServer
 from argoscope.simulator.engine.controller_metrics.serving import clock_page, metrics
@@ -74,7 +75,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
     is_flag=True,
     help="Only the API server: no controllers, nothing that is created runs.",
 )
-@click.option("--duration", type=float, metavar="SECONDS", help="End after that time.")
+@click.option("--duration", type=Seconds(min=0.0), metavar="SECONDS", help="End after that time.")
 @click.option("--list", "lists", is_flag=True, help="Name the scenarios, and end.")
 def simulate_command(
     listen: str,
