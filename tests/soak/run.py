@@ -203,7 +203,7 @@ async def soak(options: argparse.Namespace, console: Console) -> tuple[Samples, 
         k: v for k, v in os.environ.items() if not k.startswith(("ARGOSCOPE_", "OTEL_", "KUBE"))
     }
     # Memory depends on it: as in a pod.
-    environ |= dict(re.findall(r"(MALLOC_ARENA_MAX)=(\d+)", IMAGE.read_text()))
+    environ |= dict(re.findall(r"(MALLOC_\w+)=(\d+)", IMAGE.read_text()))
     console.print(
         f"[dim]making {options.workflows:,} Workflows and {5 * options.workflows:,} pods[/]"
     )
