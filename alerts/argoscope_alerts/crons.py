@@ -75,6 +75,7 @@ def _overdue(query: Query) -> Alert:
         expr=query.above(times, name),
         severity="warning",
         wait="2m",
+        keep="5m",
         summary=f"Cron {_WHICH} has not succeeded when its schedule wanted it to",
         description="A run of CronWorkflow {{ $labels.cron }} in namespace {{ $labels.namespace }} "
         "was due, and none has succeeded since: "
@@ -111,6 +112,7 @@ def _rules(query: Query) -> Iterator[Rule]:
         expr=f"{query.max(select(INVALID), *OF, 'reason')} > 0",
         severity="warning",
         wait="10m",
+        keep="5m",
         summary=f"Cron {_WHICH} can't run as it is written ({{{{ $labels.reason }}}})",
         description="CronWorkflow {{ $labels.cron }} in namespace {{ $labels.namespace }} never "
         "runs as it is written: its {{ $labels.reason }} is wrong. Argo says so only in the "
