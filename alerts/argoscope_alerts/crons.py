@@ -8,6 +8,7 @@ from argoscope.resources.cron_workflow.metrics import (
     INTERVAL,
     INVALID,
     MISSED_RUNS,
+    ON_PURPOSE,
     START_DELAY,
     SUCCESS_DUE,
 )
@@ -16,14 +17,13 @@ from argoscope_alerts._rule import Alert, Group, Rule
 
 OF = ("namespace", "cron")
 _WHICH = "{{ $labels.namespace }}/{{ $labels.cron }}"
-_ON_PURPOSE = "suspended|stopped|when_false"
 _GRACE = 600
 """Seconds that any run may take to succeed, however short its interval."""
 
 
 def _missed(query: Query) -> Alert:
     name = "ArgoCronMissed"
-    missed = select(MISSED_RUNS, ("reason", "!~", _ON_PURPOSE))
+    missed = select(MISSED_RUNS, ("reason", "!~", "|".join(ON_PURPOSE)))
     count = query.sum(f"increase({missed}[1h])", *OF, "reason")
     return Alert(
         name=name,
