@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from math import isfinite
 from types import MappingProxyType
 
+from argoscope.catalogue import catalogue
 from argoscope.resources._thresholds import THRESHOLDS
 
 SEVERITIES = ("critical", "warning", "info")
@@ -24,6 +25,8 @@ def _defaults() -> Mapping[str, float]:
 
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
+_OTHERS = {"le", "quantile", "job", "instance", "alertname", "alertstate", "severity"}
+"""What Prometheus, its alerts and histograms call something else by."""
 
 
 class ConfigError(Exception):
@@ -49,8 +52,11 @@ class Config:
     """Limit by alert, complete; a pipeline's own limit is the metric argo_pipeline_threshold."""
 
     def __post_init__(self) -> None:
-        if self.cluster_label and not _LABEL.match(self.cluster_label):
-            raise ConfigError([f"cluster label {self.cluster_label!r} is not the name of a label"])
+        label = self.cluster_label
+        if label and not _LABEL.match(label):
+            raise ConfigError([f"cluster label {label!r} is not the name of a label"])
+        if label in _OTHERS.union(*(metric.label_names for metric in catalogue())):
+            raise ConfigError([f"cluster label {label!r} means something else in these series"])
 
     def threshold(self, alert: str) -> float:
         """The limit of an alert for all that have none of their own. Raises KeyError."""

@@ -8,6 +8,7 @@ from argoscope.resources.cron_workflow.metrics import (
     INTERVAL,
     INVALID,
     MISSED_RUNS,
+    ON_PURPOSE,
     START_DELAY,
     SUCCESS_DUE,
 )
@@ -16,14 +17,13 @@ from argoscope_alerts._rule import Alert, Group, Rule
 
 OF = ("namespace", "cron")
 _WHICH = "{{ $labels.namespace }}/{{ $labels.cron }}"
-_ON_PURPOSE = "suspended|stopped|when_false"
 _GRACE = 600
 """Seconds that any run may take to succeed, however short its interval."""
 
 
 def _missed(query: Query) -> Alert:
     name = "ArgoCronMissed"
-    missed = select(MISSED_RUNS, ("reason", "!~", _ON_PURPOSE))
+    missed = select(MISSED_RUNS, ("reason", "!~", "|".join(ON_PURPOSE)))
     count = query.sum(f"increase({missed}[1h])", *OF, "reason")
     return Alert(
         name=name,
@@ -75,6 +75,7 @@ def _overdue(query: Query) -> Alert:
         expr=query.above(times, name),
         severity="warning",
         wait="2m",
+        keep="5m",
         summary=f"Cron {_WHICH} has not succeeded when its schedule wanted it to",
         description="A run of CronWorkflow {{ $labels.cron }} in namespace {{ $labels.namespace }} "
         "was due, and none has succeeded since: "
@@ -111,6 +112,7 @@ def _rules(query: Query) -> Iterator[Rule]:
         expr=f"{query.max(select(INVALID), *OF, 'reason')} > 0",
         severity="warning",
         wait="10m",
+        keep="5m",
         summary=f"Cron {_WHICH} can't run as it is written ({{{{ $labels.reason }}}})",
         description="CronWorkflow {{ $labels.cron }} in namespace {{ $labels.namespace }} never "
         "runs as it is written: its {{ $labels.reason }} is wrong. Argo says so only in the "

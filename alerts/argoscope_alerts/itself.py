@@ -10,6 +10,7 @@ from argoscope.metrics.internal import (
     EXPORT_FAILURES,
     RUNS_UNOBSERVED,
     SERIES_FOLDED,
+    SHARDS,
     WATCH_UP,
 )
 from argoscope_alerts._promql import Query, select
@@ -33,6 +34,40 @@ def _absent(query: Query) -> Alert:
         "Prometheus does not reach it. No other alert about Argo can fire.",
         dashboard=_DASHBOARD,
         happens="the daemon is down, or its scrape fails, for 5 minutes",
+    )
+
+
+def _shard_absent(query: Query) -> Alert:
+    there = f"count by {query.labels()} ({select(SHARDS)})"
+    return Alert(
+        name="ArgoscopeShardAbsent",
+        expr=f"{there}\n< on {query.labels()}\n{query.max(select(SHARDS))}",
+        severity="critical",
+        wait="5m",
+        summary="A shard of argoscope is not scraped",
+        description="The series are divided among several daemons, and for 5 minutes only "
+        "{{ $value }} of them have been scraped. The pipelines, crons and rollouts of the others "
+        "are without metrics and alerts.",
+        dashboard=_DASHBOARD,
+        happens="one of several shards is down, or its scrape fails, for 5 minutes",
+    )
+
+
+def _lease(query: Query) -> Alert:
+    # Each shard has a lease of its own.
+    held, on = select(HELD), query.labels()
+    shards = f"{query.max(select(SHARDS))}\n  or on {on}\n  0 * {query.max(held)} + 1"
+    return Alert(
+        name="ArgoscopeLeaseNotHeld",
+        expr=f"{query.sum(held)}\n< on {on}\n(\n  {shards}\n)",
+        severity="warning",
+        wait="10m",
+        summary="No argoscope holds the lease",
+        description="No daemon, or none for one of the shards, has held or renewed the Lease for "
+        "10 minutes: all of them stand by, or can't write it. Counters stand still or lose their "
+        "watermark.",
+        dashboard=_DASHBOARD,
+        happens="the daemon may not update its Lease for 10 minutes",
     )
 
 
@@ -74,17 +109,7 @@ def _failing(query: Query) -> Iterator[Rule]:
         dashboard=_DASHBOARD,
         happens="the OTLP endpoint is down or refuses for some minutes",
     )
-    yield Alert(
-        name="ArgoscopeLeaseNotHeld",
-        expr=f"{query.max(select(HELD))} == 0",
-        severity="warning",
-        wait="10m",
-        summary="No argoscope holds the lease",
-        description="No daemon has held or renewed the Lease for 10 minutes: all of them stand by, "
-        "or can't write it. Counters stand still or lose their watermark.",
-        dashboard=_DASHBOARD,
-        happens="the daemon may not update its Lease for 10 minutes",
-    )
+    yield _lease(query)
 
 
 def _losing(query: Query) -> Iterator[Rule]:
@@ -136,6 +161,7 @@ def _losing(query: Query) -> Iterator[Rule]:
 
 def _rules(query: Query) -> Iterator[Rule]:
     yield _absent(query)
+    yield _shard_absent(query)
     yield from _failing(query)
     yield from _losing(query)
 

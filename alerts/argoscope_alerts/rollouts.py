@@ -88,6 +88,7 @@ def _rules(query: Query) -> Iterator[Rule]:
         expr=query.above(_age(query, "Paused"), "ArgoRolloutPausedTooLong"),
         severity="warning",
         wait="1m",
+        keep="5m",
         summary=f"Rollout {_WHICH} has been paused for {_FOR}",
         description="Rollout {{ $labels.rollout }} in namespace {{ $labels.namespace }} has been "
         f"Paused for {_FOR}: it serves two revisions until somebody promotes or aborts it.",

@@ -82,6 +82,7 @@ def _waiting(query: Query) -> Iterator[Rule]:
         expr=query.above(suspended, "ArgoWorkflowApprovalWaiting"),
         severity="info",
         wait="5m",
+        keep="5m",
         summary=f"A workflow of {_WHICH} has waited {_FOR} for somebody",
         description="A workflow of pipeline {{ $labels.pipeline }} in namespace "
         f"{{{{ $labels.namespace }}}} has been suspended for {_FOR}: a suspend node waits for an "
@@ -130,6 +131,7 @@ def _stored(query: Query) -> Iterator[Rule]:
         expr=query.above(stored, "ArgoWorkflowsStoredTooMany"),
         severity="warning",
         wait="30m",
+        keep="5m",
         summary="Namespace {{ $labels.namespace }} stores {{ $value }} completed workflows",
         description="{{ $value }} completed workflows are stored in namespace "
         "{{ $labels.namespace }}. Each costs etcd and the controller's memory, and lists of them "
@@ -144,6 +146,7 @@ def _stored(query: Query) -> Iterator[Rule]:
         expr=query.above(forever, "ArgoWorkflowsStoredWithoutTTL"),
         severity="info",
         wait="1h",
+        keep="5m",
         summary="Nothing will delete {{ $value }} completed workflows in namespace "
         "{{ $labels.namespace }}",
         description="{{ $value }} completed workflows in namespace {{ $labels.namespace }} have no "

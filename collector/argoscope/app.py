@@ -120,7 +120,7 @@ class Daemon:
                 clock=clock,
             )
         ]
-        self._monitor = Monitor(self.registry)
+        self._monitor = Monitor(self.registry, shard)
         self._gate = self._gatekeeper(settings)
         self._server = Server(
             self.registry,

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import structlog
 
 from argoscope import __version__
-from argoscope.metrics.internal import BUILD_INFO, RELISTS, WATCH_LAG, WATCH_UP
+from argoscope.metrics.internal import BUILD_INFO, RELISTS, SHARDS, WATCH_LAG, WATCH_UP
 from argoscope.metrics.registry import Contribution, Registry
+from argoscope.sharding import Shard
 from argoscope.watch.status import ReflectorStatus, State
 
 log = structlog.get_logger()
@@ -17,12 +18,14 @@ _RELIST_REASONS = ("expired", "restored", "reappeared", "error")
 class Monitor:
     """Reads statuses about once a second and tells the registry and the log what changed."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, shard: Shard | None = None) -> None:
         self._registry = registry
         self._states: dict[str, State] = {}
         self._synced_at: dict[str, float] = {}
         self._relists: dict[tuple[str, str], int] = {}
         registry.own(BUILD_INFO.name, [(BUILD_INFO, (__version__,), 1.0)])
+        if shard is not None and not shard.is_spare:
+            registry.own(SHARDS.name, [(SHARDS, (), float(shard.shards))])
 
     def update(self, statuses: Sequence[ReflectorStatus]) -> None:
         for status in statuses:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from argoscope.resources.cron_workflow import metrics as cron
 from argoscope.resources.pod import _metrics as pod
 from argoscope.resources.workflow import metrics as workflow
 from argoscope_alerts.config import Config
@@ -126,6 +127,12 @@ def durations(q: Scope, size: tuple[int, int] = (12, 9)) -> TimeSeries:
             target(q.mean(workflow.RUN_DURATION), "mean", letter="C"),
         ],
     )
+
+
+def missed_runs(q: Scope, *by: str) -> str:
+    """What the alert ArgoCronMissed counts, over the time range."""
+    against = tuple(one for one in cron.MISSED_REASONS if one not in cron.ON_PURPOSE)
+    return q.increase(cron.MISSED_RUNS, *by, reason=against)
 
 
 def failed_runs(q: Scope, *by: str, shown: bool = True) -> Annotation:

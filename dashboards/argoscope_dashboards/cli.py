@@ -61,11 +61,15 @@ def build_command(out: Path, datasource: str, cluster_label: str, folder: str, k
     Grafana operator."""
     _check(cluster_label, folder)
     dashboards = _dashboards()
-    from argoscope_alerts.config import Config
+    from argoscope_alerts.config import Config, ConfigError
     from argoscope_dashboards._dashboard import Options
     from argoscope_dashboards._formats import FORMATS
 
-    config, options = Config(cluster_label=cluster_label), Options(datasource=datasource)
+    try:
+        config = Config(cluster_label=cluster_label)
+    except ConfigError as error:
+        raise click.BadParameter(str(error), param_hint="--cluster-label") from error
+    options = Options(datasource=datasource)
     for dashboard in dashboards:
         name, text = FORMATS[kind](dashboard.uid, dashboard.render(config, options), folder)
         _write(out / name, text)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from argoscope.resources.cron_workflow import metrics as cron
 from argoscope_dashboards import _links as links
-from argoscope_dashboards._common import SLOW, failed_runs
+from argoscope_dashboards._common import SLOW, failed_runs, missed_runs
 from argoscope_dashboards._dashboard import Annotation, Dashboard, Section, Variable
 from argoscope_dashboards._fields import BAD, OK, WARNING, Column, limit
 from argoscope_dashboards._grafana import Panel, Stat, StatusHistory, Table, TimeSeries
@@ -38,8 +38,11 @@ def _now(q: Scope) -> Iterator[Panel]:
         ),
         (
             "Runs missed",
-            "Runs that were due in the time range and never made.",
-            q.increase(cron.MISSED_RUNS),
+            (
+                "Runs that were due in the time range and never made, without those that were "
+                "suspended, stopped or left out by when."
+            ),
+            missed_runs(q),
             limit(0.5, WARNING),
         ),
     ):
@@ -62,7 +65,8 @@ def _table(q: Scope) -> Table:
     return Table(
         title="CronWorkflows",
         description="One row for each. Times are relative to now; the next run is in the past when "
-        "the controller is late. Missed counts the time range.",
+        "the controller is late. Missed counts the time range, without what was suspended, stopped "
+        "or left out by when.",
         no_value="No CronWorkflow in these namespaces",
         size=(24, 9),
         names=[
@@ -88,7 +92,7 @@ def _table(q: Scope) -> Table:
             Column(
                 title="Missed",
                 width=80,
-                query=q.increase(cron.MISSED_RUNS, *by),
+                query=missed_runs(q, *by),
                 decimals=0,
                 steps=limit(0.5, WARNING),
             ),
@@ -111,13 +115,13 @@ def _time(title: str, query: str) -> Column:
 def _history(q: Scope) -> Iterator[Panel]:
     yield StatusHistory(
         title="Failing or not",
-        description="Green: the latest run succeeded. Red: it failed; stopped and replaced runs do "
-        "not count.",
+        description="Green: no run has failed since the latest success, or since the beginning. "
+        "Red: one has; stopped and replaced runs do not count.",
         size=(24, 7),
         interval="10m",
         no_value="No CronWorkflow in these namespaces",
         steps=((OK, None), (BAD, 1)),
-        value_names=[("0", "succeeded", OK)],
+        value_names=[("0", "not failing", OK)],
         targets=[
             target(q.max(cron.CONSECUTIVE_FAILURES, "namespace", "cron"), "{{namespace}}/{{cron}}")
         ],

@@ -15,6 +15,7 @@ from argoscope_dashboards._common import (
     failed_runs,
     failure_ratio,
     failures_by_cause,
+    missed_runs,
     pending_by_reason,
     releases,
     runs_by_phase,
@@ -68,10 +69,11 @@ def _now(q: Scope) -> Iterator[Panel]:
     )
     yield Stat(
         title="Cron runs missed",
-        description="Runs of CronWorkflows that were due in the time range and never made.",
+        description="Runs of CronWorkflows that were due in the time range and never made, without "
+        "those that were suspended, stopped or left out by when.",
         decimals=0,
         steps=limit(0.5, WARNING),
-        targets=[target(q.increase(cron.MISSED_RUNS), "Missed", instant=True)],
+        targets=[target(missed_runs(q), "Missed", instant=True)],
         links_to=[links.to(links.CRON_WORKFLOWS, "CronWorkflows", "namespace")],
     )
     yield Stat(

@@ -77,7 +77,7 @@ def _why(q: Scope) -> Iterator[Panel]:
         size=(14, 9),
         no_value="No pod is pending",
         names=[
-            Column(title="Cluster", field=q.config.cluster_label, width=90),
+            Column(title="Cluster", field=q.config.cluster_label, width=140),
             Column(title="Namespace", field="namespace", width=120),
             Column(title="Pipeline", field="pipeline", links=[here]),
             Column(title="Reason", field="reason", width=280),
@@ -122,7 +122,7 @@ def _often(q: Scope) -> Iterator[Panel]:
         names=[
             Column(title="Namespace", field="namespace", width=120),
             Column(title="Pipeline", field="pipeline", links=[here]),
-            Column(title="Reason", field="reason", width=260),
+            Column(title="Reason", field="reason", width=280),
         ],
         hidden=(q.config.cluster_label,),
         cells=[

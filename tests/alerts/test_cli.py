@@ -67,6 +67,10 @@ def test_files_and_labels_that_are_no_such_thing(tmp_path: Path) -> None:
     assert code == 2
     assert "No such file" in said
     assert "is not the name of a label" in invoke("build", "--cluster-label", "a-b")[1]
+    for taken in ("namespace", "cron", "le"):
+        code, said = invoke("build", "--cluster-label", taken)
+        assert code == 2
+        assert "means something else" in said
     file = tmp_path / "file"
     file.write_text("")
     code, said = invoke("build", "--out", str(file / "sub"))

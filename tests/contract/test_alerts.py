@@ -18,6 +18,7 @@ from contract.promql import Contract
 
 ROOT = Path(__file__).parents[2]
 RUNBOOKS = ROOT / "docs" / "runbooks"
+BASE = ROOT / "deploy" / "kustomize" / "base"
 RULES = [rule for group in load() for rule in group.built(DEFAULT)]
 ALERTS = [rule for rule in RULES if isinstance(rule, Alert)]
 SECTIONS = ("What it means", "Look at first", "Causes, the likeliest first", "Fix", "Silence")
@@ -77,6 +78,29 @@ def test_each_has_a_runbook_of_the_same_parts(alert: Alert) -> None:
         assert other in {each.name for each in ALERTS}, other
 
 
+def test_runbooks_look_at_the_daemon_that_is_deployed() -> None:
+    (daemon,) = yaml.safe_load_all((BASE / "statefulset.yaml").read_text())
+    labels = daemon["spec"]["template"]["metadata"]["labels"]
+    mounts = daemon["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    namespace = yaml.safe_load((BASE / "namespace.yaml").read_text())["metadata"]["name"]
+    known = {f"-l {name}={value}" for name, value in labels.items()} | {
+        f"{daemon['metadata']['name']}-0 -- df -h {one['mountPath']}" for one in mounts
+    }
+    for path in RUNBOOKS.glob("*.md"):
+        for command in re.findall(
+            r"`(kubectl (?:logs|exec) [^`]*argoscope[^`]*)`", path.read_text()
+        ):
+            assert f"-n {namespace} " in command, (path.name, command)
+            assert any(one in command for one in known), (path.name, command)
+
+
+@pytest.mark.parametrize("name", [name for name, one in THRESHOLDS.items() if one.of])
+def test_a_runbook_tells_the_limit_that_holds(name: str) -> None:
+    told = re.search(r"\(default ([\d.]+)[^\d.)]*\)", (RUNBOOKS / f"{name}.md").read_text())
+    assert told, name
+    assert float(told[1]) == THRESHOLDS[name].default
+
+
 def test_every_runbook_has_an_alert() -> None:
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == {alert.name for alert in ALERTS}
 
@@ -86,6 +110,13 @@ def test_severity_and_durations(alert: Alert) -> None:
     assert alert.severity in SEVERITIES
     assert alert.wait
     assert alert.severity != "critical" or alert.wait != "0m"
+
+
+@alerts
+def test_what_a_gauge_says_survives_a_restart_of_the_daemon(alert: Alert) -> None:
+    """Increases look back over it; without this a gauge's alert ends and pages once more."""
+    if "increase" not in alert.expr and not alert.name.startswith("Argoscope"):
+        assert alert.keep
 
 
 @alerts

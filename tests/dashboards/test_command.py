@@ -66,6 +66,7 @@ def test_operator_resources_hold_the_dashboard(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("--cluster-label", "my-cluster"), "is no label name"),
+        (("--cluster-label", "namespace"), "means something else"),
         (("--folder", "../x"), "a name, not a path"),
         (("--format", "xml"), "grafana-operator"),
     ],

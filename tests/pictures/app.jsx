@@ -147,13 +147,18 @@ function Number_({ panel, frames, width, height }) {
 function Ranking({ panel, frames, width, height }) {
   const fields = frames.flatMap((f) => f.fields.filter((x) => x.type === 'number')).sort((a, b) => last(b) - last(a));
   const most = Math.max(...fields.map(last));
+  const longest = (texts) => texts.reduce((a, b) => (b.length > a.length ? b : a), '');
+  const factors = { // as wide for all as the longest needs, so that the bars begin and end together
+    title: longest(fields.map((field) => field.state.displayName)),
+    text: longest(fields.map((field) => data.formattedValueToString(field.display(last(field))))),
+  };
   return (
     <div>
       {fields.map((field, i) => (
         <div key={i} style={{ height: height / Math.max(fields.length, 4) }}>
           <ui.BarGauge theme={theme} width={width} height={Math.min(height / Math.max(fields.length, 4), 60)}
             value={{ ...field.display(last(field)), title: field.state.displayName }} display={field.display}
-            field={{ ...field.config, min: 0, max: most }} orientation={data.VizOrientation?.Horizontal ?? 'horizontal'}
+            alignmentFactors={factors} field={{ ...field.config, min: 0, max: most }} orientation={data.VizOrientation?.Horizontal ?? 'horizontal'}
             displayMode="basic" itemSpacing={6} text={panel.options.text} valueDisplayMode={panel.options.valueMode} />
         </div>
       ))}

@@ -91,6 +91,7 @@ def blind(stage: Stage) -> None:
         pods = stage.statuses["pods"]
         pods.state, pods.up, pods.reason = State.FAILING, False, "403 Forbidden"
         pods.relists["error"] = 3
+        registry.own("shards", [(internal.SHARDS, (), 2.0)])  # and there is no second one
 
     every_minute()
     world.at(bad, fail)

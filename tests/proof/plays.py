@@ -30,7 +30,7 @@ _OWN = (
         scenario="evictions",
         fault=faults.blind,
         injected="state of the watch of pods, argoscope_lease_held, the watermark, dropped runs, "
-        "argoscope_export_... (the ledger's failure and folded series are real)",
+        "argoscope_shards, argoscope_export_... (the ledger's failure and folded series are real)",
     ),
     Play(name="gone", scenario="oom", fault=faults.gone, injected="nothing: scrapes that fail"),
 )
@@ -50,6 +50,7 @@ PROVEN_BY = {
     "ArgoCronSuccessOverdue": "stuck",
     "ArgoCronInvalid": "stuck",
     "ArgoscopeAbsent": "gone",
+    "ArgoscopeShardAbsent": "blind",
     "ArgoscopeWatchDown": "blind",
     "ArgoscopeLedgerFailing": "blind",
     "ArgoscopeExportFailing": "blind",

@@ -1,6 +1,7 @@
 """Several daemons on one simulated cluster: together they say what a single one says."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -10,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argoscope.catalogue import catalogue
+from argoscope.export.prometheus import Exposition
 from argoscope.kube.errors import ConfigError
 from argoscope.ledger.ledger import Ledger
+from argoscope.metrics.registry import Registry
+from argoscope.monitor import Monitor
 from argoscope.resources.workflow.attribution import PATIENCE
 from argoscope.sharding import Shard, configured, owner
 from argoscope.simulator.api_server import ApiServer
@@ -186,6 +190,20 @@ def test_every_series_has_exactly_one_owner(shards: int, labels: list[str]) -> N
     for metric in catalogue():
         given_labels = tuple(labels[: len(metric.labels)])
         assert sum(shard.has(metric, given_labels) for shard in every) == 1
+
+
+@pytest.mark.parametrize(
+    ("shard", "said"),
+    [(Shard(1, 3), [3.0]), (Shard(0, 1), [1.0]), (Shard(3, 3), []), (None, [])],
+    ids=["one of three", "the only one", "a spare", "nothing is divided"],
+)
+def test_who_has_series_says_how_many_should(shard: Shard | None, said: list[float]) -> None:
+    registry = Registry(catalogue())
+    Monitor(registry, shard)
+    registry.publish()
+    text = Exposition(registry).render("", "")[0].decode()
+    shown = re.findall(r"^argoscope_shards (\S+)$", text, re.MULTILINE)
+    assert [float(value) for value in shown] == said
 
 
 def test_which_shard_it_is_comes_from_the_pod() -> None:

@@ -43,6 +43,13 @@ BUILD_INFO = Metric(
     help="Always 1, with the version of the daemon",
     stability=Stability.STABLE,
 )
+SHARDS = Metric(
+    name="argoscope.shards",
+    instrument=Instrument.GAUGE,
+    unit="{daemon}",
+    labels=(),
+    help="Daemons that the series are divided among, by each of those that have some",
+)
 WATCH_UP = Metric(
     name="argoscope.watch.up",
     instrument=Instrument.GAUGE,
@@ -189,6 +196,7 @@ TRACES_QUEUED_BYTES = Metric(
 
 INTERNAL = (
     BUILD_INFO,
+    SHARDS,
     WATCH_UP,
     WATCH_LAG,
     RELISTS,

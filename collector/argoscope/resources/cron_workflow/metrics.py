@@ -14,6 +14,8 @@ MISSED_REASONS = (
     "deadline",
     "controller",
 )
+ON_PURPOSE = ("suspended", "stopped", "when_false")
+"""Reasons that somebody wanted: no alert counts these, and no number turns orange for them."""
 INVALID_REASONS = ("schedule", "timezone", "never_fires", "spec")
 
 _MISSED = Label(
