@@ -152,14 +152,16 @@ function Ranking({ panel, frames, width, height }) {
     title: longest(fields.map((field) => field.state.displayName)),
     text: longest(fields.map((field) => data.formattedValueToString(field.display(last(field))))),
   };
+  const line = height / Math.max(fields.length, 4);
+  const text = { ...panel.options.text, titleSize: line < 30 ? 12 : panel.options.text.titleSize };
   return (
     <div>
       {fields.map((field, i) => (
-        <div key={i} style={{ height: height / Math.max(fields.length, 4) }}>
-          <ui.BarGauge theme={theme} width={width} height={Math.min(height / Math.max(fields.length, 4), 60)}
+        <div key={i} style={{ height: line }}>
+          <ui.BarGauge theme={theme} width={width} height={Math.min(line, 60)}
             value={{ ...field.display(last(field)), title: field.state.displayName }} display={field.display}
             alignmentFactors={factors} field={{ ...field.config, min: 0, max: most }} orientation={data.VizOrientation?.Horizontal ?? 'horizontal'}
-            displayMode="basic" itemSpacing={6} text={panel.options.text} valueDisplayMode={panel.options.valueMode} />
+            displayMode="basic" itemSpacing={6} text={text} valueDisplayMode={panel.options.valueMode} />
         </div>
       ))}
     </div>

@@ -23,6 +23,7 @@ const { values: given, positionals: uids } = parseArgs({
   },
 });
 
+await fetch(`${given.prometheus}/-/ready`); // else the pictures would show its absence
 const work = mkdtempSync(join(tmpdir(), 'argoscope-pictures-'));
 mkdirSync(given.out, { recursive: true });
 try {

@@ -43,7 +43,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", action="append", default=[], help="play only these; no verdict")
-    parser.add_argument("--now", action="store_true", help="end now, for pictures with ages")
+    parser.add_argument("--now", action="store_true", help="end now, for pictures; no verdict")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "proof")
     parser.add_argument("--then", default="", help="shell command, told PROMETHEUS and END")
     options = parser.parse_args()
@@ -61,7 +61,8 @@ def main() -> int:
     report.write(found, options.out)
     sys.stdout.write(report.table(found))
     _say(f"the whole report: {options.out / 'report.md'}")
-    return 1 if found.defects() and not options.only else 0
+    # What crons do by the clock would have the verdict hang on when it is asked for.
+    return 1 if found.defects() and not (options.only or options.now) else 0
 
 
 def _prove(server: Prometheus, chosen: list[Play], end: float) -> report.Report:
